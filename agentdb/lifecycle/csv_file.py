@@ -8,7 +8,6 @@ Quotes do not switch either off. A literal text that begins like one can be kept
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -20,13 +19,14 @@ from agentdb.errors import InvalidInputError, SeedError
 from agentdb.lifecycle._csv_cells import Cell, Record, split
 from agentdb.lifecycle._csv_values import SCALARS, json_value, number_or_text
 from agentdb.lifecycle._text_file import bad_byte, content, inside
+from agentdb.telemetry import logger
 
 Kind = Literal["text", "integer", "money", "boolean", "json", "timestamp"]
 
 MAX_CSV_BYTES: Final = 64 * 1024 * 1024
 MAX_REFERRED_BYTES: Final = 16 * 1024 * 1024
 
-_logger = logging.getLogger("agentdb.seed")
+_logger = logger("agentdb.seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ class _Field:
                 return self._with_variables(json_value(text))
             except InvalidInputError:
                 _logger.warning(
-                    "%s, line %d, column %r: looks like JSON and is not, kept as text.",
+                    "%s, line %d: the value of column %r looks like JSON and is not, kept as text.",
                     self.sources.file,
                     self.line,
                     self.name,
@@ -254,11 +254,11 @@ class _Field:
         value = self.sources.environ.get(name)
         if value is None:
             _logger.warning(
-                "%s, line %d, column %r: environment variable %s is not set, the value is null.",
+                "%s, line %d: environment variable %s is not set, the value of column %r is null.",
                 self.sources.file,
                 self.line,
-                self.name,
                 name,
+                self.name,
             )
         elif not _is_text(value):
             raise self._error(f"Environment variable {name!r} is not UTF-8 text. Set it to text.")

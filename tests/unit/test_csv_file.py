@@ -158,7 +158,7 @@ def test_what_only_looks_like_json_is_text_with_a_warning(
 
     assert value == written.strip('"')
     assert [(record.name, record.levelname) for record in caplog.records] == [("agentdb.seed", "WARNING")]
-    assert "line 2, column 'v'" in caplog.text
+    assert "line 2: the value of column 'v' looks like JSON" in caplog.text
 
 
 def test_a_bare_list_is_two_cells(write: Write) -> None:
@@ -174,6 +174,24 @@ def test_an_unset_variable_is_null_with_a_warning_that_names_it(
     assert value in (None, {"k": None})
     assert [(record.name, record.levelname) for record in caplog.records] == [("agentdb.seed", "WARNING")]
     assert "MISSING" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("env:GEMINI_API_KEY", "environment variable GEMINI_API_KEY is not set, the value of column '{}' is null."),
+        ("{GEMINI_API_KEY}", "the value of column '{}' looks like JSON and is not, kept as text."),
+    ],
+)
+@pytest.mark.parametrize("column", ["password", "api_key"])
+def test_a_warning_about_a_secret_column_survives_redaction(
+    write: Write, column: str, cell: str, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What follows a name like `password` and a colon would be hidden as its value."""
+    path = write(f"{column}\n{cell}\n")
+    read_rows(path, env_names=["GEMINI_API_KEY"], environ={})
+
+    assert caplog.messages == [f"{path}, line 2: {says.format(column)}"]
 
 
 @pytest.mark.parametrize("written", ["env: NAME", "env:", '"env:NAME "', '"{""k"":""env:""}"'])
@@ -382,7 +400,7 @@ def test_any_text_is_rows_or_a_seed_error(tmp_path_factory: pytest.TempPathFacto
     try:
         rows = read_rows(path)
     except SeedError as error:
-        assert error.file == str(path)
+        assert error.file == str(path)  # noqa: PT017  # rows are as good an outcome, so nothing has to raise
         return
 
     assert all(1 < row.line <= 61 for row in rows)

@@ -149,7 +149,11 @@ class TestSealing:
         assert caught.value.reason == "corrupt"
         assert "Provider.apiKey of row 7" in str(caught.value)
 
-    @pytest.mark.parametrize("changed", [SEALED + "A", SEALED + "=", SEALED + "\n", " " + SEALED, SEALED.upper()])
+    @pytest.mark.parametrize(
+        "changed",
+        [SEALED + "A", SEALED + "=", SEALED + "\n", " " + SEALED, SEALED.upper()],
+        ids=["a letter", "padding", "a line end", "a space before", "upper case"],  # SEALED is another in each run
+    )
     def test_a_value_with_something_added_is_corrupt(self, changed: str) -> None:
         """There is one spelling of a sealed value."""
         with pytest.raises(StorageError):
@@ -210,7 +214,11 @@ class TestSealing:
         assert "s3cret" not in str(caught.value)
         assert caught.value.__suppress_context__
 
-    @pytest.mark.parametrize(("text", "expected"), [(SEALED, True), ("agd1$", True), ("agk_a", False), ("", False)])
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [(SEALED, True), ("agd1$", True), ("agk_a", False), ("", False)],
+        ids=["sealed", "prefix", "api key", "empty"],
+    )
     def test_the_prefix_tells_sealed_from_plain(self, text: str, expected: bool) -> None:
         """A damaged value still counts as sealed, so that it is never taken for plain text."""
         assert is_sealed(text) is expected
