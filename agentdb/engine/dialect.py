@@ -1,0 +1,283 @@
+"""The questions that every database engine answers.
+
+The rest of the package asks a `Dialect` and never compares names, so a further engine is one new file here, one line
+in `_MODULES`, and one SQL body per migration.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
+from tortoise.exceptions import IntegrityError, OperationalError
+
+from agentdb.config import Settings
+from agentdb.engine.url import Url, parse_url
+from agentdb.errors import AgentDBError, ConfigurationError, ConflictError, SchemaError, UnavailableError
+
+if TYPE_CHECKING:
+    from agentdb.engine.client import Client
+    from agentdb.engine.introspection import Catalogue
+
+
+class RefusedError(ConflictError, IntegrityError):
+    """A constraint said no; `get_or_create` looks for Tortoise's class."""
+
+
+class MissingRelationError(SchemaError, OperationalError):
+    """A table or column is not there; aerich looks for Tortoise's class."""
+
+    def __init__(self, told: str, *, engine_code: str | None) -> None:
+        super().__init__(f"{told}. Run `agentdb migrate`, or connect without skip_sync.", found=None, expected="head")
+        self.engine_code = engine_code
+
+
+class ConnectionLostError(UnavailableError):
+    """The connection ended. Whether a write outside a transaction was done is then unknown."""
+
+
+class Options(BaseModel):
+    """Options that every engine knows: deadlines in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    connect_timeout_s: PositiveFloat
+    acquire_timeout_s: PositiveFloat
+    statement_timeout_s: PositiveFloat
+    transaction_timeout_s: PositiveFloat
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target(ABC):
+    """One database, located: what a URL or the environment came down to.
+
+    Attributes:
+        source: Which setting won, as the user would write it.
+    """
+
+    dialect: Dialect
+    source: str
+
+    @property
+    @abstractmethod
+    def options(self) -> Options:
+        """The options in force."""
+
+    @property
+    @abstractmethod
+    def shown(self) -> str:
+        """Where the database is, without secrets."""
+
+    @property
+    @abstractmethod
+    def key_file(self) -> Path | None:
+        """Where the secret key of a database in files lies when no setting names one; None for any other."""
+
+    @property
+    @abstractmethod
+    def is_ephemeral(self) -> bool:
+        """Whether the database ends with its handle."""
+
+
+class Dialect(ABC):
+    """One database engine."""
+
+    name: ClassVar[str]
+    """As migrations, SQL files and Tortoise call it."""
+
+    title: ClassVar[str]
+    """As people call it."""
+
+    alters_columns: ClassVar[bool] = True
+    """Whether a column's type, null and foreign key can be changed in place; if not, its table is rebuilt."""
+
+    @abstractmethod
+    def target(self, url: Url, settings: Settings, *, source: str) -> Target:
+        """Locate the database of `url`.
+
+        Raises:
+            ConfigurationError: An unknown option, or a part that is missing or cannot be read.
+        """
+
+    @abstractmethod
+    def client(self, target: Target, *, create: bool) -> Client:
+        """A client for `target`, not yet connected.
+
+        Args:
+            create: Whether a missing database file may be made.
+
+        Raises:
+            MissingDriverError: The driver is not installed.
+        """
+
+    @abstractmethod
+    async def prepare(self, target: Target, *, create_database: bool) -> None:
+        """Before the owner opens it: make the place of a database in files, or with `create_database` a server's.
+
+        Raises:
+            StorageError: The place cannot be made.
+            AgentDBError: The server refused.
+        """
+
+    @abstractmethod
+    def migration_lock(self, client: Client, *, timeout_s: float) -> AbstractAsyncContextManager[None]:
+        """Hold the one lock per database under which it is migrated and seeded, in this and every other process."""
+
+    @abstractmethod
+    def migration(self, client: Client) -> AbstractAsyncContextManager[None]:
+        """The transaction of one migration: READ COMMITTED, without deadlines, all or nothing.
+
+        Where tables are changed by rebuilding them, foreign keys are not enforced inside, and checked at the end.
+
+        Raises:
+            SchemaError: Rows violate a foreign key at the end; it was rolled back.
+        """
+
+    @property
+    @abstractmethod
+    def catalogue(self) -> Catalogue:
+        """How the engine tells its schema."""
+
+    @abstractmethod
+    async def lock_table(self, client: Client, table: str) -> None:
+        """Keep everybody else from inserting into `table` until the transaction ends."""
+
+    @abstractmethod
+    async def advance_ids(self, client: Client, table: str) -> None:
+        """After rows with ids of their own: let the next id that the database makes be a free one. Never backwards."""
+
+    @abstractmethod
+    async def original_columns(self, client: Client) -> tuple[set[tuple[str, str]], set[str]]:
+        """All columns as (table, column), and the names of unique indexes, in one catalogue query.
+
+        Raises:
+            UnsupportedError: The original package never ran on this engine.
+        """
+
+    @abstractmethod
+    def placeholder(self, position: int) -> str:
+        """How a statement names its parameter number `position`, from 1."""
+
+    @abstractmethod
+    def encode(self, value: Any) -> Any:
+        """A checked Python value as the driver takes it."""
+
+    @abstractmethod
+    def begin(self, isolation: str | None) -> str:
+        """The statement that starts a write transaction."""
+
+    @abstractmethod
+    def translate(self, error: Exception) -> AgentDBError | None:
+        """A driver's error as ours; None if it is no driver's error."""
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Raise a driver's error as ours, chained to it."""
+        try:
+            yield
+        except AgentDBError:
+            raise
+        except Exception as error:
+            translated = self.translate(error)
+            if translated is None:
+                raise
+            raise translated from error
+
+    def __repr__(self) -> str:
+        return f"<{self.title}>"
+
+
+_MODULES: Final[Mapping[str, str]] = {
+    "sqlite": "agentdb.engine.sqlite",
+    "postgresql": "agentdb.engine.postgres",
+    "postgres": "agentdb.engine.postgres",
+    "postgresql+embedded": "agentdb.engine.postgres",
+}
+
+
+def resolve(url: str | None, settings: Settings) -> Target:
+    """Find the database: the argument, else AGENTDB_URL, DB_STORAGE, PGHOST, else a SQLite file of the user.
+
+    Raises:
+        ConfigurationError: A URL that cannot be read, with an unknown engine or an unknown option.
+    """
+    if url is not None:
+        return _target(parse_url(url), settings, source="argument")
+    if settings.url is not None:
+        return _target(parse_url(settings.url.reveal()), settings, source="AGENTDB_URL")
+    if settings.storage is not None:
+        return _target(Url("postgresql+embedded", path=str(settings.storage)), settings, source="DB_STORAGE")
+    if settings.pghost is not None:
+        server = Url(
+            "postgresql",
+            user=settings.pguser,
+            password=settings.pgpassword,
+            hosts=((settings.pghost, settings.pgport),),
+            path=settings.pgdatabase,
+        )
+        return _target(server, settings, source="PGHOST")
+    return _target(Url("sqlite", path=str(data_directory(settings) / "agent.db")), settings, source="default")
+
+
+def no_database(place: Path) -> SchemaError:
+    """There is nothing to attach to."""
+    return SchemaError(
+        f"There is no database at {place}. Run `agentdb init`, or connect without skip_sync.",
+        found=None,
+        expected="head",
+    )
+
+
+def data_directory(settings: Settings) -> Path:
+    """Where data lives: AGENTDB_HOME, else /var/lib/agentdb in system mode, else the user's data directory."""
+    if settings.home is not None:
+        return settings.home
+    if settings.mode == "system":
+        return Path("/var/lib/agentdb")
+    return platformdirs.user_data_path("agentdb", appauthor=False)
+
+
+def dialect_of(scheme: str) -> Dialect:
+    """The dialect that answers to a URL's scheme.
+
+    Raises:
+        ConfigurationError: No engine of that name.
+    """
+    module = _MODULES.get(scheme)
+    if module is None:
+        raise ConfigurationError(f"No engine is called {scheme!r}. Known are: {', '.join(sorted(_MODULES))}.")
+    dialect: Dialect = importlib.import_module(module).dialect
+    return dialect
+
+
+def read_options(kind: type[OptionsT], defaults: Mapping[str, object], url: Url) -> OptionsT:
+    """The options of `url` over `defaults`, as the given kind.
+
+    Raises:
+        ConfigurationError: An option that is unknown or cannot be read; it lists the known ones.
+    """
+    try:
+        return kind.model_validate({**defaults, **url.options})
+    except ValidationError as error:
+        problems = "; ".join(f"{part['loc'][0]}: {part['msg']}" for part in error.errors(include_input=False))
+        known = ", ".join(sorted(kind.model_fields))
+        raise ConfigurationError(f"Options of the {url.scheme} URL: {problems}. Known are: {known}.") from None
+
+
+def common_options(settings: Settings) -> dict[str, object]:
+    """What the settings say for the options that every engine knows."""
+    return {name: getattr(settings, name) for name in Options.model_fields}
+
+
+def _target(url: Url, settings: Settings, *, source: str) -> Target:
+    return dialect_of(url.scheme).target(url, settings, source=source)

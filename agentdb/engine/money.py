@@ -1,0 +1,76 @@
+"""Dollars: the only place that rounds, casts or sums them.
+
+In Python an amount is always a `Decimal` in US dollars. PostgreSQL keeps `NUMERIC(20,10)`. SQLite keeps an integer
+that counts 1e-10 dollars, because its decimals are binary floats: an equal balance was refused once in 10,000 charges.
+The range is the same on every engine, so that the answer is too.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, localcontext
+from typing import Final
+
+from agentdb.errors import InvalidInputError
+from agentdb.types import Price, Tokens
+
+DECIMALS: Final = 10
+LIMIT: Final = Decimal(900_000_000)
+"""Largest amount, either sign, in US dollars: a 64-bit count of 1e-10 dollars holds a little more."""
+
+_UNIT: Final = Decimal(1).scaleb(-DECIMALS)
+# Enough for a 64-bit token count times a price, before the one rounding; whatever the application's own context says.
+_EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
+
+
+def dollars(value: object) -> Decimal:
+    """`value` as an amount with exactly ten decimals.
+
+    Raises:
+        InvalidInputError: Not an int, a decimal text or a Decimal; a float; not finite; more than ten decimals;
+            outside ±900,000,000.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
+        raise InvalidInputError(
+            f"An amount of money is a Decimal, an int or a decimal text, found {type(value).__name__} {value!r}."
+        )
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        raise InvalidInputError(f"An amount of money is a decimal number, found {value!r}.") from None
+    if not amount.is_finite():
+        raise InvalidInputError(f"An amount of money is finite, found {amount}.")
+    exact = _in_range(amount)
+    if exact != amount:
+        raise InvalidInputError(f"An amount of money has at most ten decimals, found {amount}. Round it first.")
+    return exact
+
+
+def cost_usd(tokens: Tokens, price: Price) -> Decimal:
+    """US dollars for `tokens` at `price`, rounded once, half-even, to ten decimals."""
+    with localcontext(_EXACT):
+        return _in_range(sum((n * rate for n, rate in zip(tokens, price, strict=True)), Decimal(0)) / 1000)
+
+
+def to_units(amount: Decimal) -> int:
+    """The count of 1e-10 dollars in `amount`, for an engine without exact decimals."""
+    return int(dollars(amount).scaleb(DECIMALS, _EXACT))
+
+
+def from_database(value: Decimal | float | int) -> Decimal:
+    """A stored amount as dollars: an int counts 1e-10 dollars, a Decimal is dollars.
+
+    A float is the `double precision` of a database that the original package made. Its 15 significant digits are what
+    PostgreSQL's own cast to numeric keeps.
+
+    Raises:
+        InvalidInputError: A sum that left the range.
+    """
+    if isinstance(value, int):
+        return _in_range(Decimal(value).scaleb(-DECIMALS, _EXACT))
+    return _in_range(value if isinstance(value, Decimal) else Decimal(f"{value:.15g}"))
+
+
+def _in_range(amount: Decimal) -> Decimal:
+    if not -LIMIT <= amount <= LIMIT:
+        raise InvalidInputError(f"An amount of money lies between -{LIMIT} and {LIMIT} US dollars, found {amount}.")
+    return amount.quantize(_UNIT, context=_EXACT)

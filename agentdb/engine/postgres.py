@@ -1,0 +1,331 @@
+"""PostgreSQL's answers: a server, or one embedded in a directory."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+
+from pydantic import PositiveInt
+
+from agentdb.config import Secret, Settings
+from agentdb.engine.dialect import (
+    ConnectionLostError,
+    Dialect,
+    MissingRelationError,
+    Options,
+    RefusedError,
+    Target,
+    common_options,
+    read_options,
+)
+from agentdb.engine.postgres_catalogue import PostgresCatalogue
+from agentdb.engine.url import Url, shown_authority
+from agentdb.errors import (
+    AccessDeniedError,
+    AgentDBError,
+    ConfigurationError,
+    DeadlineError,
+    InvalidInputError,
+    MissingDriverError,
+    StorageError,
+    UnavailableError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from agentdb.engine.client import Client
+    from agentdb.engine.introspection import Catalogue
+
+_EMBEDDED: Final = "postgresql+embedded"
+_MIGRATION_LOCK: Final = 0x6167656E74646201  # "agentdb" and a 1: any constant, the same in every release
+
+
+class PostgresOptions(Options):
+    """What a postgresql URL may say.
+
+    Attributes:
+        pool_size: Connections at most.
+        pooler: "transaction" for PgBouncer in transaction mode: no prepared statements, no session state.
+        isolation: Of transactions that do not state their own.
+        sslmode: As libpq names it.
+        target_session_attrs: With several hosts, which of them will do.
+        application_name: Shown in the server's views and log.
+    """
+
+    pool_size: PositiveInt
+    pooler: Literal["none", "transaction"]
+    isolation: Literal["read committed", "repeatable read", "serializable"]
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    target_session_attrs: Literal["any", "read-write", "primary"] = "any"
+    application_name: str = "agentdb"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresTarget(Target):
+    """A database of a server, or of the server embedded in `directory`."""
+
+    hosts: tuple[tuple[str, int | None], ...]
+    user: str | None
+    password: Secret | None
+    database: str
+    directory: Path | None
+    postgres_options: PostgresOptions
+
+    @property
+    def options(self) -> PostgresOptions:
+        return self.postgres_options
+
+    @property
+    def shown(self) -> str:
+        if self.directory:
+            return f"{_EMBEDDED}:///{self.directory}"
+        return f"postgresql://{shown_authority(self.user, self.hosts)}/{self.database}"
+
+    @property
+    def key_file(self) -> Path | None:
+        return self.directory.with_name(f"{self.directory.name}.key") if self.directory else None
+
+    @property
+    def is_ephemeral(self) -> bool:
+        return False
+
+
+class PostgresDialect(Dialect):
+    """PostgreSQL 14 or newer, through asyncpg."""
+
+    name: ClassVar[str] = "postgres"
+    title: ClassVar[str] = "PostgreSQL"
+
+    def target(self, url: Url, settings: Settings, *, source: str) -> PostgresTarget:
+        names = ("pool_size", "pooler", "isolation")
+        defaults = {**common_options(settings), **{name: getattr(settings, name) for name in names}}
+        options = read_options(PostgresOptions, defaults, url)
+        if url.scheme == _EMBEDDED:
+            if url.hosts or not url.path:
+                raise ConfigurationError(
+                    "An embedded PostgreSQL is named by its directory: "
+                    f"{_EMBEDDED}:///relative or {_EMBEDDED}:////absolute."
+                )
+            return PostgresTarget(
+                dialect=self,
+                source=source,
+                hosts=(),
+                user=None,
+                password=None,
+                database="postgres",
+                directory=Path(url.path).absolute(),
+                postgres_options=options,
+            )
+        return PostgresTarget(
+            dialect=self,
+            source=source,
+            hosts=url.hosts or (("localhost", None),),
+            user=url.user,
+            password=url.password,
+            database=url.path or "postgres",
+            directory=None,
+            postgres_options=options,
+        )
+
+    def client(self, target: Target, *, create: bool) -> Client:
+        if importlib.util.find_spec("asyncpg") is None:
+            raise MissingDriverError(provider="postgresql", package="asyncpg", extra="postgres")
+        from agentdb.engine.postgres_client import PostgresClient
+
+        assert isinstance(target, PostgresTarget)
+        return PostgresClient(target, create=create)
+
+    async def prepare(self, target: Target, *, create_database: bool) -> None:
+        assert isinstance(target, PostgresTarget)
+        if create_database and target.directory is None:
+            from agentdb.engine.postgres_client import make_database
+
+            await make_database(target)
+
+    @asynccontextmanager
+    async def migration_lock(self, client: Client, *, timeout_s: float) -> AsyncIterator[None]:
+        from agentdb.engine.postgres_client import PostgresClient
+
+        assert isinstance(client, PostgresClient)
+        async with client.single_connection() as connection:
+            try:
+                with self.translating():
+                    # READ COMMITTED, because under SERIALIZABLE the snapshot is older than the lock. The lock belongs
+                    # to the transaction, so it also holds through a pooler and ends with the connection.
+                    await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+                    await connection.execute("SELECT set_config('lock_timeout', $1, true)", f"{int(timeout_s * 1000)}")
+                    # It sits idle while the migration runs on another connection.
+                    await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                    await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
+            except UnavailableError as error:
+                if error.engine_code != "55P03":
+                    raise
+                raise UnavailableError(
+                    f"Another process has been migrating or seeding this database for over {timeout_s} s.",
+                    engine_code=error.engine_code,
+                ) from error
+            yield
+
+    @asynccontextmanager
+    async def migration(self, client: Client) -> AsyncIterator[None]:
+        async with client.transaction(isolation="read committed", is_patient=True):
+            # A limit that an administrator gave the role is meant for queries. One on waiting for locks stays: services
+            # queue behind a migration that waits.
+            await client.execute_script("SET LOCAL statement_timeout = 0")
+            yield
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return PostgresCatalogue()
+
+    async def lock_table(self, client: Client, table: str) -> None:
+        await client.execute_script(f'LOCK TABLE "{table}" IN SHARE ROW EXCLUSIVE MODE')
+
+    async def advance_ids(self, client: Client, table: str) -> None:
+        await client.fetch(
+            f"""
+            SELECT setval(sequence, GREATEST((SELECT max("id") FROM "{table}"), pg_sequence_last_value(sequence)))
+            FROM (SELECT pg_get_serial_sequence($1, 'id')::regclass AS sequence) AS of_the_ids
+            """,  # noqa: S608 - the table's name is ours
+            [f'"{table}"'],
+        )
+
+    async def original_columns(self, client: Client) -> tuple[set[tuple[str, str]], set[str]]:
+        rows = (await client.fetch(_ORIGINAL_COLUMNS)).rows
+        columns = {(row["of_table"], row["name"]) for row in rows if row["kind"] == "column"}
+        return columns, {row["name"] for row in rows if row["kind"] == "index"}
+
+    def placeholder(self, position: int) -> str:
+        return f"${position}"
+
+    def encode(self, value: Any) -> Any:
+        return value
+
+    def begin(self, isolation: str | None) -> str:
+        return f"BEGIN ISOLATION LEVEL {_ISOLATION_LEVELS[isolation]}" if isolation else "BEGIN"
+
+    def translate(self, error: Exception) -> AgentDBError | None:
+        import asyncpg
+
+        stale = (asyncpg.exceptions.InvalidCachedStatementError, asyncpg.exceptions.OutdatedSchemaCacheError)
+        if isinstance(error, stale):
+            return UnavailableError("The schema has just changed under a prepared statement. Try again.")
+        if isinstance(error, asyncpg.PostgresError):
+            return _server_said(error)
+        if isinstance(error, asyncpg.exceptions.UnsupportedClientFeatureError):
+            return UnsupportedError(f"PostgreSQL's driver: {error}")
+        if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
+            return ConfigurationError(f"PostgreSQL's driver: {error}")
+        if isinstance(error, asyncpg.InterfaceError) and "argument" in str(error):
+            return InvalidInputError(f"PostgreSQL's driver: {error}")  # too many parameters, or not as many as expected
+        if isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError)):
+            return ConnectionLostError(f"The connection to PostgreSQL cannot be used: {type(error).__name__}.")
+        if isinstance(error, (OSError, EOFError)):
+            return ConnectionLostError(
+                f"PostgreSQL cannot be reached: {getattr(error, 'strerror', None) or str(error) or 'no answer'} "
+                f"({type(error).__name__}). Check host, port and that the server is running."
+            )
+        return None
+
+
+dialect: Final = PostgresDialect()
+
+_ORIGINAL_COLUMNS: Final = """
+SELECT 'column' AS kind, c.relname AS of_table, a.attname AS name
+FROM pg_class AS c
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p') AND c.relnamespace = current_schema()::regnamespace
+UNION ALL
+SELECT 'index', t.relname, i.relname
+FROM pg_index AS x
+JOIN pg_class AS i ON i.oid = x.indexrelid
+JOIN pg_class AS t ON t.oid = x.indrelid
+WHERE x.indisunique AND t.relnamespace = current_schema()::regnamespace
+"""
+
+_ISOLATION_LEVELS: Final = {
+    "read committed": "READ COMMITTED",
+    "repeatable read": "REPEATABLE READ",
+    "serializable": "SERIALIZABLE",
+}
+
+_CONSTRAINTS: Final = {"23502": "notnull", "23503": "foreignkey", "23505": "unique", "23514": "check"}
+_DETAIL_COLUMNS: Final = re.compile(r"Key \(([^=]*)\)=")
+
+
+def _server_said(error: Any) -> AgentDBError:
+    code: str = error.sqlstate or ""
+    columns = _key_columns(error)
+    # What the server adds may hold the row's values: it goes no further, not even as the cause of our error.
+    error.detail = error.query = error.context = None
+    if code.startswith("22"):  # here the message itself quotes the value
+        error.args, error.message = (type(error).__name__,), None
+        error.__cause__, error.__suppress_context__ = None, True
+    if code.startswith("23"):
+        told = f" on {', '.join(columns)}" if columns else ""
+        return RefusedError(
+            f"A {_CONSTRAINTS.get(code, 'database')} constraint refused the row{told}.",
+            constraint=error.constraint_name,
+            columns=columns,
+            engine_code=code,
+        )
+    for prefix, answer in _ANSWERS.items():
+        if code.startswith(prefix):
+            return answer(str(error), code)
+    return AgentDBError(f"PostgreSQL refused the statement: {error}", engine_code=code)
+
+
+def _key_columns(error: Any) -> tuple[str, ...]:
+    if error.column_name:
+        return (error.column_name,)
+    found = _DETAIL_COLUMNS.search(error.detail or "")
+    return tuple(name.strip().strip('"') for name in found.group(1).split(",")) if found else ()
+
+
+def _retry(text: str, code: str) -> AgentDBError:
+    return UnavailableError("PostgreSQL could not do it now, and it was not done. Try again.", engine_code=code)
+
+
+def _lost(text: str, code: str) -> AgentDBError:
+    return ConnectionLostError("The connection to PostgreSQL ended.", engine_code=code)
+
+
+def _storage(reason: Literal["full", "read-only", "corrupt"], message: str) -> Callable[[str, str], AgentDBError]:
+    return lambda text, code: StorageError(message, reason=reason, engine_code=code)
+
+
+# By SQLSTATE, longest first where one prefix contains another.
+_ANSWERS: Final[dict[str, Callable[[str, str], AgentDBError]]] = {
+    "40001": _retry,
+    "40P01": _retry,
+    "55P03": _retry,
+    "57P03": _retry,
+    "53300": _retry,
+    "57014": lambda text, code: DeadlineError("PostgreSQL cancelled the statement.", engine_code=code),
+    "57P": _lost,
+    "25P03": _lost,
+    "25P04": _lost,
+    "08": _lost,
+    "531": _storage("full", "PostgreSQL's disk is full. Reads go on; free some space."),
+    "532": _storage("full", "PostgreSQL is out of memory."),
+    "25006": _storage("read-only", "This PostgreSQL server is read-only, for example a standby."),
+    "XX001": _storage("corrupt", "PostgreSQL found damaged data. Restore a backup."),
+    "XX002": _storage("corrupt", "PostgreSQL found a damaged index. Reindex it, or restore a backup."),
+    "28": lambda text, code: ConfigurationError(
+        "PostgreSQL refused the login: check user, password and pg_hba.conf.", engine_code=code
+    ),
+    "3D000": lambda text, code: ConfigurationError(
+        f"PostgreSQL says {text}. Create it, or run `agentdb init`.", engine_code=code
+    ),
+    "42501": lambda text, code: AccessDeniedError(f"PostgreSQL says {text}.", engine_code=code),
+    "42P01": lambda text, code: MissingRelationError(f"PostgreSQL says {text}", engine_code=code),
+    "42703": lambda text, code: MissingRelationError(f"PostgreSQL says {text}", engine_code=code),
+    "22": lambda text, code: InvalidInputError(
+        f"PostgreSQL cannot keep a value that was sent: {text}.", engine_code=code
+    ),
+}

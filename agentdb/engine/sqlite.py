@@ -1,0 +1,284 @@
+"""SQLite's answers: a file, one writer at a time in all processes, many readers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+
+from pydantic import NonNegativeInt
+
+from agentdb.config import Settings
+from agentdb.engine.dialect import (
+    Dialect,
+    MissingRelationError,
+    Options,
+    RefusedError,
+    Target,
+    common_options,
+    read_options,
+)
+from agentdb.engine.money import to_units
+from agentdb.engine.sqlite_catalogue import SqliteCatalogue
+from agentdb.engine.url import Url
+from agentdb.errors import (
+    AgentDBError,
+    ConfigurationError,
+    DeadlineError,
+    InvalidInputError,
+    SchemaError,
+    StorageError,
+    UnavailableError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from agentdb.engine.client import Channel, Client
+    from agentdb.engine.introspection import Catalogue
+
+_MEMORY: Final = ":memory:"
+
+
+class SqliteOptions(Options):
+    """What a sqlite URL may say.
+
+    Attributes:
+        durability: "full" survives a power failure with every acknowledged write; "fast" may lose the last ones, never
+            the file.
+        readers: Reader connections at most; with 0 reads take turns with writes.
+    """
+
+    durability: Literal["full", "fast"]
+    readers: NonNegativeInt = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqliteTarget(Target):
+    """A file, or with `path` None a database in memory that only its own handle sees."""
+
+    path: Path | None
+    sqlite_options: SqliteOptions
+
+    @property
+    def options(self) -> SqliteOptions:
+        return self.sqlite_options
+
+    @property
+    def shown(self) -> str:
+        return f"sqlite:///{self.path}" if self.path else f"sqlite:///{_MEMORY}"
+
+    @property
+    def key_file(self) -> Path | None:
+        return self.path.with_name(f"{self.path.name}.key") if self.path else None
+
+    @property
+    def is_ephemeral(self) -> bool:
+        return self.path is None
+
+
+class SqliteDialect(Dialect):
+    """SQLite 3.35 or newer, through aiosqlite."""
+
+    name: ClassVar[str] = "sqlite"
+    title: ClassVar[str] = "SQLite"
+    alters_columns: ClassVar[bool] = False
+
+    def target(self, url: Url, settings: Settings, *, source: str) -> SqliteTarget:
+        if url.hosts or url.user or url.password:
+            raise ConfigurationError(
+                "A sqlite URL has no host or user: three slashes for a relative file (sqlite:///agent.db), "
+                "four for an absolute one (sqlite:////srv/agent.db)."
+            )
+        defaults = {**common_options(settings), "durability": settings.durability}
+        return SqliteTarget(
+            dialect=self,
+            source=source,
+            path=None if url.path in ("", _MEMORY) else Path(url.path).absolute(),
+            sqlite_options=read_options(SqliteOptions, defaults, url),
+        )
+
+    def client(self, target: Target, *, create: bool) -> Client:
+        from agentdb.engine.sqlite_client import SqliteClient
+
+        assert isinstance(target, SqliteTarget)
+        return SqliteClient(target, create=create)
+
+    async def prepare(self, target: Target, *, create_database: bool) -> None:
+        assert isinstance(target, SqliteTarget)
+        if target.path is None or target.path.parent.is_dir():
+            return
+        directory = target.path.parent
+        if target.source != "default":  # a mistyped path makes no directories
+            raise StorageError(f"There is no directory {directory}. Make it, or correct the path.", reason="unreadable")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"The directory {directory} cannot be made: {error.strerror}. AGENTDB_HOME names another.",
+                reason="read-only",
+            ) from error
+
+    @asynccontextmanager
+    async def migration_lock(self, client: Client, *, timeout_s: float) -> AsyncIterator[None]:
+        target = client.target
+        assert isinstance(target, SqliteTarget)
+        if target.path is None:
+            yield
+            return
+        # A sibling database and not the database itself, whose own lock the migration needs. The operating system
+        # frees it when a process dies; the empty file stays, because removing it would race with the next waiter.
+        lock_file = target.path.with_name(target.path.name + ".migrate-lock")
+        with self.translating():
+            lock = sqlite3.connect(lock_file, isolation_level=None, timeout=0)
+        try:
+            with self.translating():
+                await _begin_exclusive(lock, timeout_s)
+            yield
+        finally:
+            lock.close()
+
+    @asynccontextmanager
+    async def migration(self, client: Client) -> AsyncIterator[None]:
+        async with client.transaction(is_patient=True, around=_without_foreign_keys):
+            yield
+            await _check_foreign_keys(client)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return SqliteCatalogue()
+
+    async def lock_table(self, client: Client, table: str) -> None:
+        """Nothing to do: a write transaction has the whole file to itself."""
+
+    async def advance_ids(self, client: Client, table: str) -> None:
+        """Nothing to do: AUTOINCREMENT goes on from the greatest id."""
+
+    async def original_columns(self, client: Client) -> tuple[set[tuple[str, str]], set[str]]:
+        raise UnsupportedError("The original package keeps its data in PostgreSQL. Give a postgresql:// URL.")
+
+    def placeholder(self, position: int) -> str:
+        return f"?{position}"
+
+    def encode(self, value: Any) -> Any:
+        match value:
+            case datetime():
+                # Exactly 32 characters always: mixed widths do not sort by time.
+                return value.isoformat(sep=" ", timespec="microseconds")
+            case Decimal():
+                return to_units(value)
+        return value
+
+    def begin(self, isolation: str | None) -> str:
+        # A deferred transaction that becomes a writer later does not wait for the lock: 297 of 600 failed.
+        return "BEGIN IMMEDIATE"
+
+    def translate(self, error: Exception) -> AgentDBError | None:
+        if not isinstance(error, sqlite3.Error):
+            return None
+        code = getattr(error, "sqlite_errorname", "")
+        text = str(error)
+        if code.startswith("SQLITE_CONSTRAINT"):
+            return _refused(code, text)
+        for prefix, answer in _ANSWERS.items():
+            if code.startswith(prefix):
+                return answer(code)
+        if _MISSING.search(text):
+            return MissingRelationError(f"SQLite says {text}", engine_code=code)
+        if text == "integer overflow":  # there is no code of its own for it
+            return InvalidInputError("A sum left the range of 64-bit integers.", engine_code=code)
+        return AgentDBError(f"SQLite refused the statement: {text}.", engine_code=code or None)
+
+
+dialect: Final = SqliteDialect()
+
+_MISSING: Final = re.compile(r"no such (table|column)|has no column named")
+_COLUMN: Final = re.compile(r"\w+\.(\w+)")
+
+_STORAGE: Final[dict[str, tuple[Literal["full", "read-only", "corrupt", "unreadable"], str]]] = {
+    "SQLITE_FULL": ("full", "The disk, or the quota of this database, is full. Reads go on; free some space."),
+    "SQLITE_IOERR_WRITE": ("full", "The file cannot be written further: disk full or file size limit."),
+    "SQLITE_READONLY": ("read-only", "The database file or its directory is read-only for this process."),
+    "SQLITE_CORRUPT": ("corrupt", "The database file is damaged. Restore a backup."),
+    "SQLITE_NOTADB": ("unreadable", "The file is not a SQLite database. Check the path; nothing was changed."),
+    "SQLITE_CANTOPEN": ("unreadable", "The database file cannot be opened: check path and permissions."),
+}
+
+
+def _storage(prefix: str) -> Callable[[str], AgentDBError]:
+    reason, message = _STORAGE[prefix]
+    return lambda code: StorageError(message, reason=reason, engine_code=code)
+
+
+def _busy(code: str) -> AgentDBError:
+    return UnavailableError("Another process holds the lock of this SQLite file. Nothing was done.", engine_code=code)
+
+
+def _interrupted(code: str) -> AgentDBError:
+    return DeadlineError("The statement was interrupted.", engine_code=code)
+
+
+_ANSWERS: Final[dict[str, Callable[[str], AgentDBError]]] = {
+    "SQLITE_BUSY": _busy,
+    "SQLITE_LOCKED": _busy,
+    "SQLITE_INTERRUPT": _interrupted,
+    **{prefix: _storage(prefix) for prefix in _STORAGE},
+}
+
+
+def _refused(code: str, text: str) -> AgentDBError:
+    # "UNIQUE constraint failed: User.email, User.id", "CHECK constraint failed: name": names only, never values.
+    _, _, names = text.partition(": ")
+    kind = code.removeprefix("SQLITE_CONSTRAINT_").lower()
+    columns = tuple(_COLUMN.findall(names)) if kind != "check" else ()
+    told = f" on {', '.join(columns)}" if columns else ""
+    return RefusedError(
+        f"A {kind} constraint refused the row{told}.",
+        constraint=names if kind == "check" else None,
+        columns=columns,
+        engine_code=code,
+    )
+
+
+@asynccontextmanager
+async def _without_foreign_keys(channel: Channel) -> AsyncIterator[None]:
+    # Dropping the old table of a rebuild would delete what points to it. Inside a transaction the pragma does nothing.
+    try:
+        await channel.control("PRAGMA foreign_keys = OFF")
+        yield
+    finally:
+        await channel.control("PRAGMA foreign_keys = ON")
+
+
+async def _check_foreign_keys(client: Client) -> None:
+    violations = (await client.fetch("PRAGMA foreign_key_check")).rows
+    if violations:
+        first = violations[0]
+        raise SchemaError(
+            f"The migration was rolled back: after it, {len(violations)} rows would point to nothing, "
+            f"first of them row {first['rowid']} of {first['table']} to {first['parent']}.",
+            found=None,
+            expected="head",
+        )
+
+
+async def _begin_exclusive(lock: sqlite3.Connection, timeout_s: float) -> None:
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY":
+                raise
+        if asyncio.get_running_loop().time() > deadline:
+            raise UnavailableError(
+                f"Another process has been migrating or seeding this database for over {timeout_s} s."
+            )
+        await asyncio.sleep(0.05)

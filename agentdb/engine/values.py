@@ -1,0 +1,143 @@
+"""What may be sent to a database at all.
+
+Of 24 odd values SQLite takes 6 that PostgreSQL refuses, and turns NaN into NULL. Every parameter of every statement
+passes `checked` before any engine sees it, so each engine gives the same answer to the same bad input.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, cast
+
+import orjson
+
+from agentdb.engine.money import dollars
+from agentdb.errors import InvalidInputError
+
+INTEGER_MIN: Final = -(2**63)
+INTEGER_MAX: Final = 2**63 - 1
+MAX_JSON_BYTES: Final = 16 * 1024 * 1024
+MAX_JSON_DEPTH: Final = 100
+MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
+
+
+def checked(value: Any) -> Any:
+    """`value` if every engine can keep it.
+
+    Raises:
+        InvalidInputError: NUL or a lone surrogate in a text, a text over 64 MiB, an integer beyond 64 bits, NaN or an
+            infinity, a naive datetime, money out of range, or a type that no column has.
+    """
+    match value:
+        case None | bool() | bytes():
+            return value
+        case str():
+            return _text(value)
+        case int():
+            if not INTEGER_MIN <= value <= INTEGER_MAX:
+                raise InvalidInputError(f"An integer has at most 64 bits, found {value}.")
+            return value
+        case float():
+            if not math.isfinite(value):
+                raise InvalidInputError(f"A number is finite, found {value}.")
+            return value
+        case datetime():
+            return utc(value)
+        case Decimal():
+            return dollars(value)
+        case list() | tuple():
+            return [checked(item) for item in value]
+    raise InvalidInputError(f"No column keeps a {type(value).__name__}, found {value!r:.80}.")
+
+
+def utc(moment: datetime) -> datetime:
+    """The same instant in UTC.
+
+    Raises:
+        InvalidInputError: `moment` is naive, so nobody knows which instant it is.
+    """
+    if moment.tzinfo is None:
+        raise InvalidInputError(f"A time has a zone, found the naive {moment.isoformat()}. Pass an aware datetime.")
+    return moment.astimezone(UTC)
+
+
+def json_text(value: Any) -> str:
+    """`value` as JSON text, checked on the way.
+
+    Raises:
+        InvalidInputError: Something that JSON cannot say, NaN, NUL or a lone surrogate in a text or key, deeper than
+            100 levels, or over 16 MiB.
+    """
+    _json_checked(value, depth=1)
+    try:
+        encoded = orjson.dumps(value, default=_plain)
+    except (TypeError, RecursionError) as error:
+        raise InvalidInputError(f"Not JSON: {error}.") from None
+    if len(encoded) > MAX_JSON_BYTES:
+        raise InvalidInputError(f"A JSON value has at most {MAX_JSON_BYTES} bytes, found {len(encoded)}.")
+    return encoded.decode()
+
+
+def canonical_json(value: Any) -> str:
+    """Equal JSON values give equal texts: keys sorted, numbers by value."""
+    return orjson.dumps(_canonical(value), option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _canonical(value: Any) -> Any:
+    match value:
+        case float() if value.is_integer() and abs(value) < 2**63:
+            return int(value)
+        case Mapping():
+            return {key: _canonical(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_canonical(item) for item in value]
+    return value
+
+
+def _json_checked(value: Any, depth: int) -> None:
+    if depth > MAX_JSON_DEPTH:
+        raise InvalidInputError(f"JSON is nested deeper than {MAX_JSON_DEPTH} levels.")
+    match value:
+        case None | bool():
+            return
+        case str():
+            _text(value)
+        case int() | float():
+            checked(value)
+        case Mapping():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise InvalidInputError(f"A key of a JSON object is a text, found {type(key).__name__} {key!r}.")
+                _text(key)
+                _json_checked(item, depth + 1)
+        case Sequence() if not isinstance(value, (bytes, bytearray)):
+            for item in value:
+                _json_checked(item, depth + 1)
+        case _:
+            raise InvalidInputError(f"JSON cannot say a {type(value).__name__}, found {value!r:.80}.")
+
+
+def _text(value: str) -> str:
+    if "\x00" in value:
+        raise InvalidInputError(f"A text has no NUL character, found one at position {value.index(chr(0))}.")
+    size = len(value) if value.isascii() else _utf8_size(value)
+    if size > MAX_TEXT_BYTES:
+        raise InvalidInputError(f"A text has at most {MAX_TEXT_BYTES} bytes, found {size}.")
+    return value
+
+
+def _utf8_size(value: str) -> int:
+    try:
+        return len(value.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"A text has no lone surrogate, found {value[error.start]!r} at position {error.start}."
+        ) from None
+
+
+def _plain(value: object) -> dict[str, Any] | list[Any]:
+    # orjson knows only dict, list and tuple.
+    return dict(value) if isinstance(value, Mapping) else list(cast(Sequence[Any], value))
