@@ -1,0 +1,57 @@
+"""The tables, one module for each domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from agentdb.models.access import Policy, Role, RolePolicy, User
+from agentdb.models.agents import Agent, AgentTool, Prompt, Tool, UserAgent, UserTool
+from agentdb.models.base import Record, column_name
+from agentdb.models.catalog import Model, Provider
+from agentdb.models.conversations import Conversation, Message
+from agentdb.models.internal import Request, SeedEntry, State
+from agentdb.models.knowledge import Resource, Vector
+from agentdb.models.usage import Usage
+
+_SCHEMA = (Role, Policy, RolePolicy, User, Provider, Model, Prompt, Agent, Tool, AgentTool, UserAgent, UserTool)
+_CONTENT = (Conversation, Message, Resource, Vector, Usage)
+
+TABLES: Final[Mapping[str, type[Record]]] = MappingProxyType({one.__name__: one for one in (*_SCHEMA, *_CONTENT)})
+"""The seventeen tables of the schema by name, parents before their children."""
+
+INTERNAL_TABLES: Final[Mapping[str, type[Record]]] = MappingProxyType(
+    {one._meta.db_table: one for one in (State, SeedEntry, Request)}
+)
+"""Tables that agentdb keeps for itself, parents first."""
+
+# What Tortoise takes as the models of this module.
+__models__ = [*TABLES.values(), *INTERNAL_TABLES.values()]
+
+__all__ = [
+    "INTERNAL_TABLES",
+    "TABLES",
+    "Agent",
+    "AgentTool",
+    "Conversation",
+    "Message",
+    "Model",
+    "Policy",
+    "Prompt",
+    "Provider",
+    "Record",
+    "Request",
+    "Resource",
+    "Role",
+    "RolePolicy",
+    "SeedEntry",
+    "State",
+    "Tool",
+    "Usage",
+    "User",
+    "UserAgent",
+    "UserTool",
+    "Vector",
+    "column_name",
+]

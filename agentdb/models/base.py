@@ -1,0 +1,82 @@
+"""The ancestor of all tables, and the one rule that derives a column's name from its attribute.
+
+`created_at` is `createdAt`, `user` is the column `userID`, `s3_uri` is `s3Uri`. What points to a row ends in `ID`; a
+caller's own identifier such as `request_id` is plain text and ends in `Id`. The names are those of the system that
+agentdb mirrors, so they are always quoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from tortoise.fields.base import Field
+from tortoise.fields.relational import ForeignKeyFieldInstance
+from tortoise.models import MetaInfo, Model, ModelMeta
+
+from agentdb.engine.orm import adopt
+from agentdb.models.fields import Given, JsonField, MoneyField, NumberField, Timestamp, timestamp
+
+
+def column_name(attribute: str, *, is_reference: bool) -> str:
+    """The column of an attribute.
+
+    Args:
+        is_reference: Whether the attribute is a relation, or the plain number of a row.
+    """
+    head, *rest = attribute.split("_")
+    return head + "".join("ID" if word == "id" and is_reference else word.capitalize() for word in rest)
+
+
+class RecordMeta(ModelMeta):
+    """Names the table after its class unless it says otherwise, and columns and indexes by the rule."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> RecordMeta:
+        for attribute, field in attributes.items():
+            if isinstance(field, ForeignKeyFieldInstance):
+                field.source_field = column_name(f"{attribute}_id", is_reference=True)
+            elif isinstance(field, Field) and not field.pk:
+                field.source_field = column_name(attribute, is_reference=isinstance(field, NumberField))
+        made: Any = super().__new__(mcs, name, bases, attributes)
+        meta = made._meta
+        if not meta.abstract:
+            meta.db_table = meta.db_table or name
+            for index in meta.indexes:
+                index.name_it(meta.db_table, [_column_of(meta, attribute) for attribute in index.fields])
+            adopt(made)
+        return cast(RecordMeta, made)
+
+
+def _column_of(meta: MetaInfo, attribute: str) -> str:
+    # Tortoise adds the `_id` attribute of a relation only when it connects the models.
+    field = meta.fields_map.get(attribute) or meta.fields_map[attribute.removesuffix("_id")]
+    return field.source_field or attribute
+
+
+class Record(Model, metaclass=RecordMeta):
+    """A row with an id that the database makes, and the times of its making and last change.
+
+    `save()` moves `updated_at`; `QuerySet.update()` does not, so name it there.
+    """
+
+    id = NumberField(primary_key=True)
+    created_at: Timestamp = timestamp()
+    updated_at: Timestamp = timestamp(auto_now=True)
+
+    # Attribute comments are for people, not for the database.
+    _no_comments = True
+
+    class Meta:
+        abstract = True
+
+    def _set_kwargs(self, kwargs: dict[str, Any]) -> set[str]:
+        return super()._set_kwargs({name: self._as_given(name, value) for name, value in kwargs.items()})
+
+    @classmethod
+    def _as_given(cls, name: str, value: Any) -> Any:
+        is_ambiguous = isinstance(cls._meta.fields_map.get(name), (MoneyField, JsonField))
+        return Given(value) if is_ambiguous and value is not None else value
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """Attribute names with their values, relations left out."""
+        return {name: getattr(self, name) for name in self._meta.fields_db_projection}
