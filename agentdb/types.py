@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-JSON: TypeAlias = "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
-"""Anything that JSON can say; floats are finite."""
-
-Item = TypeVar("Item", covariant=True)
+Item_co = TypeVar("Item_co", covariant=True)
 
 
 class Tokens(NamedTuple):
@@ -32,7 +28,7 @@ class Price(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[Item]):
+class Page(Generic[Item_co]):
     """One page of a keyset-paged list.
 
     Attributes:
@@ -40,5 +36,5 @@ class Page(Generic[Item]):
         next_cursor: Pass it as `cursor` to get the following page; None on the last one. Opaque.
     """
 
-    items: tuple[Item, ...]
+    items: tuple[Item_co, ...]
     next_cursor: str | None = None

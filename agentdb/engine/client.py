@@ -420,7 +420,7 @@ class Transaction:
 
     async def _control(self, sql: str) -> None:
         with self.client.dialect.translating():
-            await settle(self._channel.control(sql))
+            await self._channel.control(sql)
 
     async def _quietly(self, sql: str) -> bool:
         """Run `sql` after a failure that is the one to report; whether it could be run.

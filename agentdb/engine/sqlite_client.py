@@ -163,6 +163,7 @@ class SqliteClient(Client):
             self.log.warning("%s was closed under somebody who still used it.", self._target.shown)
         for channel in (writer, *self._readers):
             await settle(channel.close())
+        self._readers, self._idle_readers = [], []
         for _ in range(self._slots):
             self._reader_slots.release()
 

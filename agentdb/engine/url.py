@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl, quote, unquote
 from agentdb.config import Secret
 from agentdb.errors import ConfigurationError
 
-
 _HOST: Final = re.compile(r"(?:\[([\w:.%]+)\]|([^:\[\]]+))(?::([0-9]{1,9}))?")
 
 

@@ -23,6 +23,9 @@ MAX_JSON_BYTES: Final = 16 * 1024 * 1024
 MAX_JSON_DEPTH: Final = 100
 MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
 
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+
 
 def checked(value: Any) -> Any:
     """`value` if every engine can keep it.
@@ -57,11 +60,17 @@ def utc(moment: datetime) -> datetime:
     """The same instant in UTC.
 
     Raises:
-        InvalidInputError: `moment` is naive, so nobody knows which instant it is.
+        InvalidInputError: `moment` is naive, so nobody knows which instant it is, or no calendar has it in UTC.
     """
     if moment.tzinfo is None:
         raise InvalidInputError(f"A time has a zone, found the naive {moment.isoformat()}. Pass an aware datetime.")
-    return moment.astimezone(UTC)
+    try:
+        in_utc = moment.astimezone(UTC)
+    except OverflowError:
+        in_utc = _FIRST
+    if in_utc in (_FIRST, _LAST):  # PostgreSQL's driver would write these two as infinities
+        raise InvalidInputError(f"A time lies inside the years 1 to 9999 of UTC, found {moment.isoformat()}.")
+    return in_utc
 
 
 def json_text(value: Any) -> str:

@@ -40,10 +40,12 @@ class Compiled:
     Attributes:
         sql: With the dialect's placeholders.
         parameters: Names in the order of the placeholders.
+        expected: Names that a call gives, also of parts that this database leaves out.
     """
 
     sql: str
     parameters: tuple[str, ...]
+    expected: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Statement:
             return dialect.placeholder(order.setdefault(name, len(order) + 1)) if name else match[0]
 
         kept = _FRAGMENT.sub(lambda part: part["body"] if getattr(abilities, part["ability"]) else "", self.text)
-        return Compiled(_TOKEN.sub(placed, kept), tuple(order))
+        return Compiled(_TOKEN.sub(placed, kept), tuple(order), self.parameters)
 
 
 class Statements:
@@ -89,9 +91,8 @@ class Statements:
             StatementError: No such statement, or the values are not those that it names.
         """
         compiled = self.compiled(session, name)
-        expected = self._find(name, session.dialect).parameters
-        if values.keys() != expected:
-            missing, unknown = sorted(expected - values.keys()), sorted(values.keys() - expected)
+        if values.keys() != compiled.expected:
+            missing, unknown = sorted(compiled.expected - values.keys()), sorted(values.keys() - compiled.expected)
             raise StatementError(f"{self.domain}.{name}: missing parameters {missing}, unknown parameters {unknown}.")
         return await session.fetch(compiled.sql, [values[parameter] for parameter in compiled.parameters])
 

@@ -51,14 +51,14 @@ ORDER BY "requestIndex";
 
 -- name: history (postgres)
 -- The last messages before one, newest first, beside the conversation: one row without a message when there is none,
--- no row when the conversation is not there for this user. "+ 0" is explained at last_message. Served by
--- Message_conversationID_idx and the primary key.
+-- no row when the conversation is not there for this user. "+ 0" is explained at last_message; the cast is for ids of 32
+-- bits in a database made by the original package. Served by Message_conversationID_idx and the primary key.
 SELECT m."id", m."conversationID", m."parentID", m."role", m."content", m."createdAt", m."updatedAt"
     /* if request_ids */ , m."requestId" /* end */
 FROM "Conversation" c
 LEFT JOIN (
     SELECT * FROM "Message"
-    WHERE "conversationID" = :conversation_id AND "id" < :before
+    WHERE "conversationID" = :conversation_id AND "id" < CAST(:before AS BIGINT)
     ORDER BY "id" + 0 DESC
     LIMIT :limit
 ) m ON m."conversationID" = c."id"
@@ -72,7 +72,7 @@ SELECT m."id", m."conversationID", m."parentID", m."role", m."content", m."creat
 FROM "Conversation" c
 LEFT JOIN (
     SELECT * FROM "Message"
-    WHERE "conversationID" = :conversation_id AND "id" < :before
+    WHERE "conversationID" = :conversation_id AND "id" < CAST(:before AS BIGINT)
     ORDER BY "id" DESC
     LIMIT :limit
 ) m ON m."conversationID" = c."id"

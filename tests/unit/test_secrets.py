@@ -272,7 +272,7 @@ class TestLoadingAKey:
     @pytest.mark.parametrize("name", ["missing", "."])
     def test_a_file_that_cannot_be_read_is_named(self, tmp_path: Path, name: str) -> None:
         """Missing, or a directory."""
-        with pytest.raises(ConfigurationError, match="cannot be read: .* AGENTDB_SECRET_KEY_FILE"):
+        with pytest.raises(ConfigurationError, match=r"cannot be read: .* AGENTDB_SECRET_KEY_FILE"):
             load_key(secret_key=None, secret_key_file=tmp_path / name)
 
 
@@ -342,7 +342,7 @@ class TestMakingAKeyFile:
 
     def test_a_directory_that_is_missing_is_one_error(self, tmp_path: Path) -> None:
         """The message offers the variables as the other way."""
-        with pytest.raises(ConfigurationError, match="cannot be created: .* AGENTDB_SECRET_KEY"):
+        with pytest.raises(ConfigurationError, match=r"cannot be created: .* AGENTDB_SECRET_KEY"):
             create_key_file(tmp_path / "missing" / "key")
 
 

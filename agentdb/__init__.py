@@ -1,0 +1,118 @@
+"""The async data layer of an agent platform.
+
+A name is imported when it is first asked for: a process that only finds the package, as pytest does with its plugin in
+every run, loads neither Tortoise nor a driver.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agentdb.database import Connector, Database, Status, connect
+    from agentdb.errors import (
+        AccessDeniedError,
+        AgentDBError,
+        AuthenticationError,
+        BudgetError,
+        ConfigurationError,
+        ConflictError,
+        DeadlineError,
+        InvalidInputError,
+        MissingDriverError,
+        NotFoundError,
+        OutcomeUnknownError,
+        SchemaError,
+        SeedError,
+        StorageError,
+        TransactionError,
+        UnavailableError,
+        UnsupportedError,
+    )
+    from agentdb.lifecycle.csv_file import load_csv
+    from agentdb.models import (
+        TABLES,
+        Agent,
+        AgentTool,
+        Conversation,
+        Message,
+        Model,
+        Policy,
+        Prompt,
+        Provider,
+        Resource,
+        Role,
+        RolePolicy,
+        Tool,
+        Usage,
+        User,
+        UserAgent,
+        UserTool,
+        Vector,
+    )
+    from agentdb.secrets import Secret
+
+__version__ = version("agentdb")
+
+__all__ = [
+    "TABLES",
+    "AccessDeniedError",
+    "Agent",
+    "AgentDBError",
+    "AgentTool",
+    "AuthenticationError",
+    "BudgetError",
+    "ConfigurationError",
+    "ConflictError",
+    "Connector",
+    "Conversation",
+    "Database",
+    "DeadlineError",
+    "InvalidInputError",
+    "Message",
+    "MissingDriverError",
+    "Model",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "Policy",
+    "Prompt",
+    "Provider",
+    "Resource",
+    "Role",
+    "RolePolicy",
+    "SchemaError",
+    "Secret",
+    "SeedError",
+    "Status",
+    "StorageError",
+    "Tool",
+    "TransactionError",
+    "UnavailableError",
+    "UnsupportedError",
+    "Usage",
+    "User",
+    "UserAgent",
+    "UserTool",
+    "Vector",
+    "__version__",
+    "connect",
+    "load_csv",
+]
+
+# The rooms that offer these names, the quickest to import first.
+_ROOMS = ("agentdb.errors", "agentdb.secrets", "agentdb.models", "agentdb.lifecycle.csv_file", "agentdb.database")
+
+if not TYPE_CHECKING:  # a type checker would take any name for one that is here
+
+    def __getattr__(name: str) -> object:
+        if name in __all__:
+            for room in map(import_module, _ROOMS):
+                if hasattr(room, name):
+                    return globals().setdefault(name, getattr(room, name))
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,228 @@
+"""What the owner of a database does with it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from cyclopts import Parameter
+
+from agentdb.cli.demo import run_demo
+from agentdb.cli.output import Table, answer
+from agentdb.cli.story import story_data, story_shown
+from agentdb.config import Settings
+from agentdb.database import connect, look
+from agentdb.engine import resolve
+from agentdb.engine.dialect import Target
+from agentdb.lifecycle.migrate import Migrator
+from agentdb.lifecycle.seed import TEST_ADMIN_EMAIL, SeedCounts, SeedReport
+
+Url: TypeAlias = Annotated[
+    str | None,
+    Parameter(
+        name="--url",
+        help="Database, as in sqlite:///agent.db or postgresql://user@host/database. Without it AGENTDB_URL, "
+        "DB_STORAGE, PGHOST or the default file of this user counts.",
+    ),
+]
+AsJson: TypeAlias = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
+
+
+class UsageError(Exception):
+    """The command cannot be run as it was typed."""
+
+
+async def init(*, url: Url = None, as_json: AsJson = False) -> None:
+    """Create the database, migrate and seed it. Running it again is harmless."""
+    async with connect(url, skip_sync=False, create_database=True) as db:
+        target, done = db.session.target, db.started
+    assert done is not None
+    admin = [f"Test administrator {TEST_ADMIN_EMAIL} made, with the API key in TEST_API_KEY."]
+    key = [
+        f"Secret key made: {done.key_file}",
+        "Back it up, apart from the database: API keys and sealed credentials are worth nothing without it.",
+    ]
+    answer(
+        {
+            **_place(target),
+            "applied": done.applied,
+            **_seeded(done.seed),
+            "key_file": done.key_file,
+        },
+        _place_shown(target),
+        *(_applied_shown(done.applied) if done.applied else ()),
+        *(_seeded_shown(done.seed) if done.seed.has_changed else ()),
+        *(["\n".join(key)] if done.key_file else ()),
+        *(admin if done.seed.test_admin_created else ()),
+        *(() if done.applied or done.seed.has_changed else ["Nothing to do: the database is migrated and seeded."]),
+        as_json=as_json,
+    )
+
+
+async def status(*, url: Url = None, as_json: AsJson = False) -> None:
+    """Show engine, place, schema version and row counts. Changes nothing."""
+    async with await look(url) as db:
+        found, target = await db.status(), db.session.target
+    answer(
+        {**asdict(found), "is_ready": found.is_ready},
+        Table(
+            [
+                *_place_rows(target),
+                ("ready", f"yes, since {found.completed_at:%Y-%m-%d %H:%M:%S} UTC" if found.is_ready else "no"),
+                ("schema", found.schema_version or "none"),
+                ("pending", ", ".join(found.pending) or "none"),
+            ]
+        ),
+        *([Table(list(found.row_counts.items()), ("table", "rows"))] if found.row_counts else ()),
+        *(() if found.is_ready else ["Run `agentdb init` to make it ready."]),
+        as_json=as_json,
+    )
+
+
+async def migrate(*, url: Url = None, as_json: AsJson = False) -> None:
+    """Apply the migrations that are missing. Seed afterwards: until then services do not attach."""
+    async with await look(url) as db:
+        target, applied = db.session.target, await db.migrate()
+    answer(
+        {**_place(target), "applied": applied},
+        _place_shown(target),
+        *(_applied_shown(applied) if applied else ["Nothing to do: no migration is missing."]),
+        *(["Run `agentdb seed` now: until then services do not attach."] if applied else ()),
+        as_json=as_json,
+    )
+
+
+def downgrade(
+    version: Annotated[
+        str | None, Parameter(help="Stays, with all before it. Without it the newest is undone.")
+    ] = None,
+    /,
+    *,
+    url: Url = None,
+    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Undo the newest migration, or all after VERSION. What their tables and columns hold is lost."""
+    # Asked before there is an event loop, which would keep Ctrl-C from ending the question.
+    if not (yes or _is_confirmed(version, url)):
+        print("Nothing was changed.")
+        return 1
+    asyncio.run(_downgrade(version, url, as_json=as_json))
+    return 0
+
+
+async def history(*, url: Url = None, as_json: AsJson = False) -> None:
+    """List all migrations, applied or pending."""
+    async with await look(url) as db:
+        steps = await Migrator(db.session).history()
+    answer(
+        {"history": [step._asdict() for step in steps]},
+        Table(
+            [
+                (
+                    step.version,
+                    "applied" if step.is_applied else "pending",
+                    "" if step.is_packaged else "not part of this agentdb",
+                )
+                for step in steps
+            ],
+            ("version", "state", ""),
+        ),
+        as_json=as_json,
+    )
+
+
+async def seed(
+    directory: Annotated[Path | None, Parameter(help="Your own CSV files, in place of the packaged ones.")] = None,
+    /,
+    *,
+    reset: Annotated[str | None, Parameter(help="A table to write as the files say, edited or deleted or not.")] = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write reference data. Rows that were edited or deleted since stay so."""
+    async with await look(url) as db:
+        target, report = db.session.target, await db.seed(directory, reset=reset)
+    answer(
+        {**_place(target), **_seeded(report)},
+        _place_shown(target),
+        *_seeded_shown(report),
+        *(() if report.has_changed else ["Nothing to do: the database holds these files already."]),
+        as_json=as_json,
+    )
+
+
+async def check(*, url: Url = None, as_json: AsJson = False) -> int:
+    """Compare the schema with the migrations', and look for rows that point to nothing. Finding any exits with 1."""
+    async with await look(url) as db:
+        target, found = db.session.target, await db.check()
+    answer(
+        {**_place(target), "is_clean": found.is_clean, "drift": found.drift, "orphans": found.orphans},
+        _place_shown(target),
+        "\n".join([*found.drift, *found.orphans])
+        or "Nothing found: the schema is that of the migrations, and every reference points to a row.",
+        as_json=as_json,
+    )
+    return 0 if found.is_clean else 1
+
+
+async def demo(*, url: Url = None, as_json: AsJson = False) -> None:
+    """Hold a scripted conversation and show what it cost. Without --url in a new SQLite file of its own."""
+    story = await run_demo(url)
+    hint = [] if url else [f"The database stays there. Look into it: agentdb status --url {story.location}"]
+    answer(story_data(story), *story_shown(story), *hint, as_json=as_json)
+
+
+async def _downgrade(version: str | None, url: str | None, *, as_json: bool) -> None:
+    async with await look(url) as db:
+        target, undone = db.session.target, await db.downgrade(version)
+    answer(
+        {**_place(target), "undone": undone},
+        _place_shown(target),
+        f"Undone: {', '.join(undone)}." if undone else "Nothing to do: there is no migration to undo.",
+        *(["Services do not attach now. `agentdb init` makes the database ready again."] if undone else ()),
+        as_json=as_json,
+    )
+
+
+def _is_confirmed(version: str | None, url: str | None) -> bool:
+    target = resolve(url, Settings.load())
+    if not sys.stdin.isatty():
+        raise UsageError("A downgrade loses data, so it asks first, and nobody can answer here. Pass --yes.")
+    undone = f"all migrations after {version}" if version else "the newest migration"
+    print(f"Undo {undone} of {target.shown}? What their tables and columns hold is lost. [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _place(target: Target) -> dict[str, object]:
+    return {"engine": target.dialect.title, "source": target.source, "location": target.shown}
+
+
+def _place_rows(target: Target) -> list[tuple[str, str]]:
+    named_by = {"argument": "--url", "default": "default: no setting names one"}.get(target.source, target.source)
+    return [("engine", target.dialect.title), ("location", target.shown), ("named by", named_by)]
+
+
+def _place_shown(target: Target) -> Table:
+    return Table(_place_rows(target))
+
+
+def _applied_shown(applied: tuple[str, ...]) -> list[str]:
+    return [f"Applied: {', '.join(applied)}."]
+
+
+def _seeded(report: SeedReport) -> dict[str, object]:
+    return {
+        "seed_directory": report.directory,
+        "seeded": {table: asdict(counts) for table, counts in report.tables.items()},
+        "test_admin_created": report.test_admin_created,
+    }
+
+
+def _seeded_shown(report: SeedReport) -> list[str | Table]:
+    kinds = [field.name for field in fields(SeedCounts)]
+    rows = [(table, *(getattr(counts, kind) for kind in kinds)) for table, counts in report.tables.items()]
+    return [f"Seeded from {report.directory}:", Table(rows, ("table", *kinds))]

@@ -1,0 +1,333 @@
+"""A database, open: the services, transactions, and the verbs of its owner."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Self, TypeVar
+
+from agentdb.config import Settings
+from agentdb.engine import Session, resolve
+from agentdb.errors import ConfigurationError
+from agentdb.lifecycle.attach import attach, attach_original, read_readiness
+from agentdb.lifecycle.audit import Audit, audit
+from agentdb.lifecycle.migrate import Migrator, packaged_versions
+from agentdb.lifecycle.seed import Seeder, SeedReport
+from agentdb.lifecycle.start import LOCK_TIMEOUT_S, StartReport, check_at_head, head, make_ready, vault_of
+from agentdb.models import TABLES
+from agentdb.secrets import Vault
+from agentdb.services import (
+    AccessService,
+    AgentService,
+    CatalogService,
+    ConversationService,
+    UsageService,
+)
+
+T = TypeVar("T")
+
+MODULES: Final = ("agentdb.models",)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `db.status()` sees.
+
+    Attributes:
+        engine: "SQLite" or "PostgreSQL".
+        source: Which setting named the database.
+        location: Where it is, without secrets.
+        schema_version: The migration it was made ready at; None if it is not ready.
+        pending: Packaged migrations that it does not have yet.
+        row_counts: Rows by table; empty while tables are missing.
+    """
+
+    engine: str
+    source: str
+    location: str
+    schema_version: str | None
+    expected_version: str
+    completed_at: datetime | None
+    pending: tuple[str, ...]
+    row_counts: dict[str, int]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether services of this package may attach."""
+        return self.schema_version is not None and not self.pending
+
+
+class Database:
+    """One open database. Several, also of different engines, can be open side by side.
+
+    Get one from `agentdb.connect`. Use it in the event loop that opened it, and close it.
+
+    Attributes:
+        started: What the start did; None for a database that was only attached to.
+    """
+
+    def __init__(self, session: Session, settings: Settings, vault: Vault, started: StartReport | None) -> None:
+        self.session = session
+        self.settings = settings
+        self.started = started
+        self._vault = vault
+        self._is_closed = False
+        self.access = AccessService(session, vault=vault, settings=settings)
+        self.catalog = CatalogService(session)
+        self.agents = AgentService(session, settings=settings)
+        self.conversations = ConversationService(session)
+        self.usage = UsageService(session)
+
+    @property
+    def can_keep_secrets(self) -> bool:
+        """Whether there is a key to make API keys and to seal credentials with."""
+        return self._vault.is_able
+
+    def use(self) -> AbstractContextManager[None]:
+        """Inside the block, ordinary Tortoise queries on the models go to this database.
+
+        Raises:
+            TransactionError: The handle is closed.
+        """
+        return self.session.use()
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """All statements of the block are kept, or none. Service calls and Tortoise queries inside join it.
+
+        It belongs to the task that began it, may be nested, and is rolled back after `transaction_timeout_s`.
+
+        Raises:
+            TransactionError: A statement failed and the block went on, or another task used it.
+            DeadlineError: No connection was free in time, or its limit has passed.
+        """
+        return self.session.transaction(limit_s=self.session.target.options.transaction_timeout_s)
+
+    async def run(self, work: Callable[[], Awaitable[T]], *, timeout: float | None = None) -> T:
+        """Run `work` in one transaction, and again when the database could not do it just then.
+
+        Args:
+            timeout: Seconds for the whole with its repetitions.
+
+        Raises:
+            UnavailableError: Not done, however often it was tried.
+            DeadlineError: `timeout` has passed; nothing was done.
+        """
+        return await self.session.unit(work, timeout_s=timeout)
+
+    async def migrate(self) -> tuple[str, ...]:
+        """Apply the packaged migrations that are missing; which ones. Seed afterwards: until then it is not ready."""
+        async with self._locked():
+            return await Migrator(self.session).upgrade()
+
+    async def downgrade(self, version: str | None = None) -> tuple[str, ...]:
+        """Undo the newest migration, or all after `version`; which ones."""
+        async with self._locked():
+            return await Migrator(self.session).downgrade(version)
+
+    async def seed(self, directory: str | Path | None = None, *, reset: str | None = None) -> SeedReport:
+        """Write reference data from `directory`, or the configured or packaged one.
+
+        Args:
+            reset: A table whose rows are written as the files say, whatever was edited or deleted.
+
+        Raises:
+            SeedError: A file that cannot be used; the database is unchanged.
+            SchemaError: The database is not at this package's newest migration.
+        """
+        async with self._locked():
+            await check_at_head(self.session)
+            seeder = Seeder(self.session, self._vault, self.settings)
+            return await seeder.seed(Path(directory) if directory else None, reset=reset, **head())
+
+    async def check(self) -> Audit:
+        """Compare the schema with the migrations', and look for rows that point to nothing."""
+        return await audit(self.session, deep=True)
+
+    async def status(self) -> Status:
+        """Engine, place, schema version and row counts."""
+        target = self.session.target
+        readiness = await read_readiness(self.session)
+        pending = await Migrator(self.session).pending()
+        return Status(
+            engine=target.dialect.title,
+            source=target.source,
+            location=target.shown,
+            schema_version=readiness.version if readiness else None,
+            expected_version=packaged_versions()[-1],
+            completed_at=readiness.completed_at if readiness else None,
+            pending=pending,
+            row_counts={} if pending else await self._row_counts(),
+        )
+
+    async def close(self) -> None:
+        """Disconnect. Closing twice is harmless."""
+        self._is_closed = True
+        await self.session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<Database {self.session.target.shown}{' closed' if self._is_closed else ''}>"
+
+    def __del__(self) -> None:
+        if not getattr(self, "_is_closed", True):
+            warnings.warn(
+                f"{self!r} was not closed. Use `async with`, or await close().", ResourceWarning, stacklevel=2
+            )
+
+    def _locked(self) -> AbstractAsyncContextManager[None]:
+        return self.session.dialect.migration_lock(self.session.client, timeout_s=LOCK_TIMEOUT_S)
+
+    async def _row_counts(self) -> dict[str, int]:
+        # Table names are ours; one statement, so that the counts belong together.
+        counts = " UNION ALL ".join(
+            f'SELECT {position} AS "position", count(*) AS "rows" FROM "{name}"'  # noqa: S608 - both are ours
+            for position, name in enumerate(TABLES)
+        )
+        rows = await self.session.fetch(f"{counts} ORDER BY 1")
+        return {name: row["rows"] for name, row in zip(TABLES, rows, strict=True)}
+
+
+def connect(
+    url: str | None = None,
+    *,
+    skip_sync: bool | None = None,
+    service: str | None = None,
+    wait_s: float | None = None,
+    schema: Literal["agentdb", "original"] = "agentdb",
+    seed_directory: str | Path | None = None,
+    create_database: bool = False,
+    skip_audit: bool | None = None,
+    settings: Settings | None = None,
+) -> Connector:
+    """Open a database: `async with agentdb.connect() as db`, or `db = await agentdb.connect()` and later `db.close()`.
+
+    Unless `skip_sync`, it is created, migrated, seeded and audited first, under a lock, so that any number of services
+    may start at once.
+
+    Args:
+        url: As `sqlite:///agent.db` or `postgresql://user@host/database`; see the settings for what counts when None.
+        skip_sync: Attach to a database that its owner has made ready: nothing is created or changed.
+        service: Name of the calling service, whose `AGENTDB_<SERVICE>_SKIP_SYNC` decides when `skip_sync` is None.
+        wait_s: With `skip_sync`, seconds to wait for the owner.
+        schema: "original" attaches to a PostgreSQL database that the original package made; needs `skip_sync`.
+        seed_directory: CSV files to seed from, in place of the packaged ones.
+        create_database: Make the server's database too if it is missing and the user may.
+        skip_audit: Do not compare the schema after the start.
+        settings: Read from the environment when None.
+
+    Raises:
+        AgentDBError: What cannot be read, reached, opened or used, when it is awaited.
+    """
+    return Connector(
+        url=url,
+        skip_sync=skip_sync,
+        service=service,
+        wait_s=wait_s,
+        schema=schema,
+        seed_directory=seed_directory,
+        create_database=create_database,
+        skip_audit=skip_audit,
+        settings=settings,
+    )
+
+
+async def look(url: str | None = None, *, settings: Settings | None = None) -> Database:
+    """Open a database that is there, ready or not, for its owner's tools. Opening creates and changes nothing.
+
+    Raises:
+        SchemaError: There is no such file.
+        AgentDBError: What cannot be read, reached or opened.
+    """
+    settings = settings or Settings.load()
+    session = Session(resolve(url, settings), create=False)
+    vault = vault_of(session, settings)
+    await session.open(MODULES)
+    return Database(session, settings, vault, None)
+
+
+class Connector:
+    """A database to be opened by `await` or `async with`."""
+
+    def __init__(
+        self,
+        *,
+        url: str | None,
+        skip_sync: bool | None,
+        service: str | None,
+        wait_s: float | None,
+        schema: Literal["agentdb", "original"],
+        seed_directory: str | Path | None,
+        create_database: bool,
+        skip_audit: bool | None,
+        settings: Settings | None,
+    ) -> None:
+        self._url = url
+        self._skip_sync = skip_sync
+        self._service = service
+        self._wait_s = wait_s
+        self._schema = schema
+        self._seed_directory = Path(seed_directory) if seed_directory is not None else None
+        self._create_database = create_database
+        self._skip_audit = skip_audit
+        self._settings = settings
+        self._database: Database | None = None
+
+    def __await__(self) -> Generator[Any, None, Database]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Database:
+        self._database = await self._open()
+        return self._database
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._database is not None
+        await self._database.close()
+
+    async def _open(self) -> Database:
+        settings = self._settings or Settings.load()
+        if self._seed_directory is not None:
+            settings = settings.model_copy(update={"seed_directory": self._seed_directory})
+        skip_sync = self._skip_sync if self._skip_sync is not None else settings.skip_sync_for(self._service)
+        target = resolve(self._url, settings)
+        if self._schema == "original":
+            if not skip_sync:
+                raise ConfigurationError('schema="original" only attaches to a database: pass skip_sync=True as well.')
+            session = await attach_original(target, MODULES)
+            return Database(session, settings, Vault(None, mode="plain"), None)
+        if skip_sync:
+            wait_s = self._wait_s if self._wait_s is not None else settings.wait_s
+            session = await attach(target, MODULES, wait_s=wait_s)
+            try:
+                return Database(session, settings, vault_of(session, settings), None)
+            except BaseException:
+                await session.close()
+                raise
+        return await self._start(Session(target, create=True), settings)
+
+    async def _start(self, session: Session, settings: Settings) -> Database:
+        await session.dialect.prepare(session.target, create_database=self._create_database)
+        await session.open(MODULES)
+        try:
+            vault, report = await make_ready(
+                session,
+                settings,
+                is_audited=not (self._skip_audit if self._skip_audit is not None else settings.skip_audit),
+            )
+        except BaseException:
+            await session.close()
+            raise
+        return Database(session, settings, vault, report)

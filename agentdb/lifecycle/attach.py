@@ -1,0 +1,145 @@
+"""Joining a database that another service owns: look, compare versions, touch nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from agentdb.engine import Abilities, Session, Target
+from agentdb.engine.dialect import MissingRelationError
+from agentdb.errors import SchemaError, UnavailableError
+from agentdb.lifecycle.migrate import packaged_versions
+from agentdb.models import INTERNAL_TABLES, TABLES
+from agentdb.models.fields import TimestampField
+from agentdb.telemetry import logger
+
+_POLL_S: Final = 0.2
+_ADDED_COLUMNS: Final = frozenset({("Message", "requestId"), ("Message", "requestIndex")}) | frozenset(
+    {("Usage", "requestId"), ("Usage", "requestIndex")}
+)
+_IDENTITIES: Final = ("User_email_idx", "User_apiKey_idx", "Model_internalName_idx")
+
+_logger = logger("agentdb.migrate")
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What the database says of itself.
+
+    Attributes:
+        version: The migration it was made ready at.
+        compatible_since: The oldest one whose package may use it.
+        completed_at: When its owner had finished.
+    """
+
+    version: str
+    compatible_since: str
+    completed_at: datetime
+
+
+async def read_readiness(session: Session) -> Readiness | None:
+    """The ready row; None while the database is empty, or still being migrated or seeded."""
+    try:
+        rows = await session.fetch('SELECT "schemaVersion", "compatibleSince", "completedAt" FROM "agentdb_state"')
+    except MissingRelationError:
+        return None
+    if not rows:
+        return None
+    completed_at = TimestampField().to_python_value(rows[0]["completedAt"])
+    assert completed_at is not None
+    return Readiness(rows[0]["schemaVersion"], rows[0]["compatibleSince"], completed_at)
+
+
+async def check_ready(session: Session) -> None:
+    """Let a service of this package's version use the database.
+
+    Raises:
+        SchemaError: It is empty, not ready, older, or newer and no longer compatible.
+    """
+    ours = packaged_versions()[-1]
+    found = await read_readiness(session)
+    if found is None:
+        raise SchemaError(
+            f"The database at {session.target.shown} is not ready: it is empty, or its owner is still migrating or "
+            "seeding it. Run `agentdb init`, connect without skip_sync, or wait for the owner with wait_s.",
+            found=None,
+            expected=ours,
+        )
+    if _number(found.version) < _number(ours):
+        raise SchemaError(found=found.version, expected=ours)
+    if _number(found.version) == _number(ours):
+        return
+    if _number(found.compatible_since) > _number(ours):
+        raise SchemaError(
+            f"Database schema is {found.version!r}, which no longer admits this agentdb of {ours!r}. "
+            "Upgrade the package.",
+            found=found.version,
+            expected=ours,
+        )
+    _logger.warning("The database is at %s, newer than this agentdb of %s, and admits it.", found.version, ours)
+
+
+async def attach(target: Target, modules: tuple[str, ...], *, wait_s: float) -> Session:
+    """Open a session on a ready database, waiting up to `wait_s` for its owner.
+
+    Raises:
+        SchemaError: Still not ready; nothing was created.
+        UnavailableError: Still not reachable.
+    """
+    deadline = asyncio.get_running_loop().time() + wait_s
+    while True:
+        session = Session(target, create=False)
+        try:
+            await session.open(modules)
+            await check_ready(session)
+            return session
+        except (SchemaError, UnavailableError):
+            await session.close()
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+            await asyncio.sleep(_POLL_S)
+        except BaseException:
+            await session.close()
+            raise
+
+
+async def attach_original(target: Target, modules: tuple[str, ...]) -> Session:
+    """Open a session on a database that the original package made, and note what it lacks.
+
+    Raises:
+        SchemaError: A table or column of the seventeen is missing.
+        UnsupportedError: The original package never ran on this engine.
+    """
+    session = Session(target, create=False)
+    await session.open(modules)
+    try:
+        with session.use():
+            columns, unique_indexes = await session.dialect.original_columns(session.client)
+        missing = sorted(_original_columns() - columns)
+        if missing:
+            shown = ", ".join(f"{table}.{column}" for table, column in missing[:5])
+            raise SchemaError(
+                f"This is no database of the original package: {len(missing)} columns are missing, such as {shown}.",
+                found=None,
+                expected="original",
+            )
+        session.abilities = Abilities(
+            request_ids=columns >= _ADDED_COLUMNS,
+            unique_identity=unique_indexes.issuperset(_IDENTITIES),
+            support_tables={table for table, _ in columns}.issuperset(INTERNAL_TABLES),
+        )
+        return session
+    except BaseException:
+        await session.close()
+        raise
+
+
+def _original_columns() -> set[tuple[str, str]]:
+    ours = {(name, column) for name, model in TABLES.items() for column in model._meta.db_fields}
+    return ours - _ADDED_COLUMNS
+
+
+def _number(version: str) -> int:
+    return int(version.split("_", 1)[0])

@@ -1,0 +1,51 @@
+"""Places in a list, as opaque texts: a version, the list they belong to, and the sort values as stored."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, Final
+
+import orjson
+
+from agentdb.errors import InvalidInputError
+
+_VERSION: Final = 1
+
+
+def encode_cursor(listing: str, *place: int | str) -> str:
+    """The cursor of a place in a list."""
+    return base64.urlsafe_b64encode(orjson.dumps([_VERSION, listing, *place])).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: Any, listing: str, *kinds: type) -> tuple[Any, ...]:
+    """The place that `encode_cursor` wrote for this list.
+
+    Args:
+        kinds: The types of its values.
+
+    Raises:
+        InvalidInputError: It is broken, of another version, or from another list.
+    """
+    version, name, *place = _decoded(cursor)
+    if (version, name) != (_VERSION, listing) or tuple(map(type, place)) != kinds:
+        raise _broken(cursor)
+    return tuple(place)
+
+
+def _decoded(cursor: Any) -> list[Any]:
+    if not isinstance(cursor, str):
+        raise _broken(cursor)
+    try:
+        parts = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError):
+        raise _broken(cursor) from None
+    if not isinstance(parts, list) or len(parts) < 2:
+        raise _broken(cursor)
+    return parts
+
+
+def _broken(cursor: Any) -> InvalidInputError:
+    return InvalidInputError(
+        f"cursor is not one that this list gave, found {cursor!r:.80}. Pass next_cursor of the page before unchanged."
+    )
