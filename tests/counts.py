@@ -1,0 +1,52 @@
+"""How often each proof repeats itself: `ci` by default, `full` with AGENTDB_PROOFS=full."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Sizes of the proofs.
+
+    Attributes:
+        cancelled_transactions: Transactions that are cancelled at a random moment, per engine and style.
+        random_charges: Charges against random balances, per engine.
+        simultaneous_starts: Rounds of eight processes that start on one empty database.
+        killed_initialisers: Initialising processes that are killed, each at another moment.
+        hostile_seed_files: Seed files that have to be refused.
+    """
+
+    cancelled_transactions: int
+    random_charges: int
+    simultaneous_starts: int
+    killed_initialisers: int
+    hostile_seed_files: int
+
+
+SIZES: Final = {
+    "ci": Counts(
+        cancelled_transactions=100,
+        random_charges=20_000,
+        simultaneous_starts=2,
+        killed_initialisers=5,
+        hostile_seed_files=20,
+    ),
+    "full": Counts(
+        cancelled_transactions=400,
+        random_charges=1_000_000,
+        simultaneous_starts=10,
+        killed_initialisers=20,
+        hostile_seed_files=20,
+    ),
+}
+SIZE: Final = os.environ.get("AGENTDB_PROOFS", "ci")
+COUNTS: Final = SIZES[SIZE]
+
+
+def report_header() -> str:
+    """One line for the head of a test run: which size runs, and its counts."""
+    told = ", ".join(f"{field.name.replace('_', ' ')} {getattr(COUNTS, field.name):,}" for field in fields(COUNTS))
+    return f"proofs: {SIZE} ({told})"
