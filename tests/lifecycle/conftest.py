@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import AsyncIterator, Awaitable
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Protocol
 
-import asyncpg
 import pytest
 
 from agentdb.config import Settings
 from agentdb.engine import Session, resolve
+from agentdb.testing.factory import DatabaseFactory
 
 
 class Opener(Protocol):
@@ -22,30 +19,23 @@ class Opener(Protocol):
 
 
 @pytest.fixture
-async def postgres_url() -> AsyncIterator[str]:
-    """A new database, dropped afterwards."""
-    server = os.environ.get("AGENTDB_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
-    name = f"agentdb_test_{secrets.token_hex(6)}"
-    connection = await asyncpg.connect(server)
-    try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
-        yield f"{server.rpartition('/')[0]}/{name}"
-        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await connection.close()
+def postgres_url(agent_db_factory: DatabaseFactory) -> Iterator[str]:
+    """An empty database of a server."""
+    with agent_db_factory.empty(engine="postgresql") as url:
+        yield url
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
+def sqlite_url(agent_db_factory: DatabaseFactory) -> Iterator[str]:
     """A file that does not exist yet."""
-    return f"sqlite:///{tmp_path / 'agent.db'}"
+    with agent_db_factory.empty(engine="sqlite") as url:
+        yield url
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest) -> str:
+@pytest.fixture
+def url(empty_db_url: str) -> str:
     """An empty database of each engine in turn."""
-    found: str = request.getfixturevalue(f"{request.param}_url")
-    return found
+    return empty_db_url
 
 
 @pytest.fixture
