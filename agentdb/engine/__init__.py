@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agentdb.engine.client import Client, Row, settle
+from agentdb.engine.channel import settle
+from agentdb.engine.client import Client, Row
 from agentdb.engine.dialect import Dialect, Target, resolve
 from agentdb.engine.session import Abilities, Session
 

@@ -16,7 +16,8 @@ from tortoise.backends.asyncpg.executor import AsyncpgExecutor
 from tortoise.backends.asyncpg.schema_generator import AsyncpgSchemaGenerator
 from tortoise.backends.base_postgres.client import BasePostgresClient
 
-from agentdb.engine.client import Channel, Client, Result, closed_handle, only_reads, settle
+from agentdb.engine.channel import Channel, Result, settle
+from agentdb.engine.client import Client, closed_handle, only_reads
 from agentdb.engine.dialect import no_database
 from agentdb.engine.embedded import EmbeddedServer, release_server, start_server
 from agentdb.engine.orm import DialectExecutor

@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 
 import stamina
 
-from agentdb.engine.client import Client, Row, Transaction, closed_handle, settle
+from agentdb.engine.channel import settle
+from agentdb.engine.client import Client, Row, closed_handle
 from agentdb.engine.dialect import Dialect, Target
 from agentdb.engine.orm import TortoiseSession
+from agentdb.engine.transaction import Transaction
 from agentdb.errors import DeadlineError, UnavailableError, UnsupportedError
 
 T = TypeVar("T")

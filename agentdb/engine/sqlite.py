@@ -40,7 +40,8 @@ from agentdb.errors import (
 )
 
 if TYPE_CHECKING:
-    from agentdb.engine.client import Channel, Client
+    from agentdb.engine.channel import Channel
+    from agentdb.engine.client import Client
     from agentdb.engine.introspection import Catalogue
 
 _MEMORY: Final = ":memory:"

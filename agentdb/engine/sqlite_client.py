@@ -20,7 +20,8 @@ from tortoise.backends.sqlite.client import SqliteClient as TortoiseSqliteClient
 from tortoise.backends.sqlite.executor import SqliteExecutor
 from tortoise.backends.sqlite.schema_generator import SqliteSchemaGenerator
 
-from agentdb.engine.client import Channel, Client, Result, closed_handle, only_reads, settle
+from agentdb.engine.channel import Channel, Result, settle
+from agentdb.engine.client import Client, closed_handle, only_reads
 from agentdb.engine.dialect import no_database
 from agentdb.engine.orm import DialectExecutor
 from agentdb.engine.sqlite import SqliteTarget, dialect
