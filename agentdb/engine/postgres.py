@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _EMBEDDED: Final = "postgresql+embedded"
 _MIGRATION_LOCK: Final = 0x6167656E74646201  # "agentdb" and a 1: any constant, the same in every release
+_MIGRATION_WORK_LOCK: Final = _MIGRATION_LOCK + 1
 
 
 class PostgresOptions(Options):
@@ -162,6 +163,11 @@ class PostgresDialect(Dialect):
                     # It sits idle while the migration runs on another connection.
                     await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
                     await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
+                    # The work is done on other connections. When a holder dies this lock is free at once, while the
+                    # server may still be busy with its last statement: wait for that, without keeping the lock.
+                    await connection.execute("SAVEPOINT nobody_works")
+                    await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_WORK_LOCK)
+                    await connection.execute("ROLLBACK TO SAVEPOINT nobody_works")
             except UnavailableError as error:
                 if error.engine_code != "55P03":
                     raise
@@ -177,6 +183,7 @@ class PostgresDialect(Dialect):
             # A limit that an administrator gave the role is meant for queries. One on waiting for locks stays: services
             # queue behind a migration that waits.
             await client.execute_script("SET LOCAL statement_timeout = 0")
+            await client.fetch("SELECT pg_advisory_xact_lock($1)", [_MIGRATION_WORK_LOCK])
             yield
 
     @property

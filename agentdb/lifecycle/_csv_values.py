@@ -80,13 +80,12 @@ def _boolean(text: str) -> bool:
 
 def _timestamp(text: str) -> datetime:
     try:
-        return utc(datetime.fromisoformat(text))
-    except InvalidInputError:
-        raise InvalidInputError(
-            f"{text!r:.80} has no time zone. Write an offset, as in 2026-01-31T09:00:00Z."
-        ) from None
-    except (ValueError, OverflowError):
+        moment = datetime.fromisoformat(text)
+    except ValueError:
         raise InvalidInputError(f"{text!r:.80} is not a time. Write it as in 2026-01-31T09:00:00Z.") from None
+    if moment.tzinfo is None:
+        raise InvalidInputError(f"{text!r:.80} has no time zone. Write an offset, as in 2026-01-31T09:00:00Z.")
+    return utc(moment)
 
 
 SCALARS: Final[Mapping[str, Callable[[str], Any]]] = {

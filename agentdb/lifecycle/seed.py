@@ -100,6 +100,8 @@ class Seeder:
         with self._session.use():
             # READ COMMITTED, so that it sees what the previous holder of the lock committed.
             async with self._session.transaction(isolation="read committed"):
+                # A server may still be at work for a seeding process that died, whose lock ended with its connection.
+                await self._session.dialect.lock_table(self._session.client, State._meta.db_table)
                 run = _Run(self._session, self._vault, files, reset)
                 for table in SEED_TABLES:
                     await run.write(table)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from tortoise.fields import BooleanField, TextField
 from tortoise.fields.base import Field
 
+from agentdb.engine.values import canonical_json
 from agentdb.errors import SeedError
 from agentdb.lifecycle.csv_file import Column, Row, read_rows
 from agentdb.models import (
@@ -216,7 +217,8 @@ def _key(
             )
         if column not in table.references:
             parts.append(str(values[column]))
-    return " / ".join(parts)
+    # A list where a name alone does not tell: a separator could stand in a name too.
+    return parts[0] if len(parts) == 1 else canonical_json(parts)
 
 
 def _digest(rows: Mapping[str, tuple[SeedRow, ...]]) -> str:

@@ -6,7 +6,7 @@
 -- name: authenticate
 -- The user of an API key with the role, and every policy with whether the role grants it: all policies are needed to
 -- tell what a wildcard stands for, and there are few. The key may stand in two forms (digest, or plain where that is
--- accepted). Served by User_apiKey_idx.
+-- accepted). Served by User_apiKey_idx; ordered by a sum, or PostgreSQL may walk all users in the order of their ids.
 SELECT u."id", u."email", u."firstName", u."lastName", u."status", u."roleID", u."budget",
     CASE WHEN u."budget" IS NOT NULL THEN COALESCE(u."remaining", u."budget") END AS "remaining",
     u."createdAt", u."updatedAt",
@@ -19,7 +19,7 @@ FROM "User" u
 LEFT JOIN "Role" r ON r."id" = u."roleID"
 LEFT JOIN "Policy" p ON TRUE
 WHERE u."apiKey" IN (:stored, :stored_otherwise)
-ORDER BY u."id", p."id";
+ORDER BY u."id" + 0, p."id";
 
 -- name: user_by_email
 -- A database made by the original package may hold the address as it was typed, and twice: the oldest user wins.
