@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from counts import report_header
 
 from agentdb.testing.factory import DatabaseFactory
+from tests.counts import report_header
 
 
 def pytest_configure(config: pytest.Config) -> None:

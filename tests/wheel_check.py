@@ -48,7 +48,7 @@ def check(wheel: Path, place: Path) -> None:
     environment = place / "environment"
     run([sys.executable, "-m", "venv", "--without-pip", environment], cwd=place)
     python = environment / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
     run([*pip, f"{wheel}[pytest]"], cwd=place)
     (place / "test_stranger.py").write_text(TEST)
     packages = next(environment.glob("lib/python*/site-packages"))

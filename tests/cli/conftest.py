@@ -16,7 +16,7 @@ import pytest
 
 from agentdb.cli.app import run
 from agentdb.testing.factory import DatabaseFactory
-from cli.command_line import Command, Outcome, on_server
+from tests.cli.command_line import Command, Outcome, on_server
 
 
 @pytest.fixture(autouse=True)

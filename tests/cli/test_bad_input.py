@@ -16,7 +16,7 @@ from typing import Protocol
 
 import pytest
 
-from cli.command_line import Command, on_server
+from tests.cli.command_line import Command, on_server
 
 LOOKERS = ("status", "migrate", "history", "seed", "check")
 MAKERS = ("init", "demo")

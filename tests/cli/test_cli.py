@@ -21,7 +21,7 @@ from rich.console import Console
 from agentdb.cli import commands
 from agentdb.cli.output import Table, show
 from agentdb.lifecycle.migrate import packaged_versions
-from cli.command_line import Command, on_server
+from tests.cli.command_line import Command, on_server
 
 NEWEST = packaged_versions()[-1]
 SEEDED = {

@@ -1,8 +1,10 @@
-"""An empty database of each engine, and sessions on it."""
+"""Databases of a test's own, on each engine in turn: empty or ready, opened or seen from outside."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import ExitStack
 from typing import Protocol
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from agentdb.config import Settings
 from agentdb.engine import Session, resolve
 from agentdb.testing.factory import DatabaseFactory
+from tests.lifecycle.places import Place, Places
 
 
 class Opener(Protocol):
@@ -58,3 +61,43 @@ async def open_session() -> AsyncIterator[Opener]:
 async def session(url: str, open_session: Opener) -> Session:
     """A session on an empty database of each engine in turn."""
     return await open_session(url)
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the person who runs the tests reaches a database."""
+    aliases = [getattr(field.validation_alias, "choices", ()) for field in Settings.model_fields.values()]
+    for name in {"GEMINI_API_KEY", *(str(name) for names in aliases for name in names)} & set(os.environ):
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def places(agent_db_engine: str, agent_db_factory: DatabaseFactory, clean_environment: None) -> Iterator[Places]:
+    """Makes databases on the engine whose turn it is."""
+    with ExitStack() as stack:
+        yield Places(agent_db_engine, agent_db_factory, stack)
+
+
+@pytest.fixture
+def empty_place(places: Places) -> Place:
+    """Nothing has run here yet."""
+    return places.empty()
+
+
+@pytest.fixture
+def ready_place(places: Places) -> Place:
+    """Migrated, and seeded with the packaged files."""
+    return places.ready()
+
+
+@pytest.fixture
+def server_places(agent_db_factory: DatabaseFactory, clean_environment: None) -> Iterator[Places]:
+    """Makes databases of a server, for what only a server can show."""
+    with ExitStack() as stack:
+        yield Places("postgresql", agent_db_factory, stack)
+
+
+@pytest.fixture
+def empty_server_place(server_places: Places) -> Place:
+    """A database of a server without tables."""
+    return server_places.empty()

@@ -12,8 +12,6 @@ from typing import Any, TypeAlias
 
 import pytest
 from aerich.utils import decompress_dict, get_formatted_compressed_data
-from conftest import Opener
-from second_app.models import Note
 
 from agentdb.engine import Session
 from agentdb.engine.dialect import dialect_of
@@ -22,10 +20,12 @@ from agentdb.lifecycle.makemigrations import Draft, Source, draft, main, write
 from agentdb.lifecycle.migrate import TODO, Migrator, load_migration, migrations_directory, packaged_versions
 from agentdb.lifecycle.schema import differences, expected_schema, read_schema
 from agentdb.models import User
+from tests.lifecycle.conftest import Opener
+from tests.lifecycle.second_app.models import Note
 
-HERE = Path(__file__).parent
-PACKAGED = HERE / "second_app" / "migrations"
-MODULES = ("second_app.models",)
+ROOT = Path(__file__).parents[2]
+PACKAGED = Path(__file__).parent / "second_app" / "migrations"
+MODULES = ("tests.lifecycle.second_app.models",)
 SECOND = Source("second", MODULES, PACKAGED)
 
 Edit: TypeAlias = Callable[[dict[str, Any]], None]
@@ -153,7 +153,7 @@ def test_check_shows_the_sql_and_writes_nothing(tmp_path: Path) -> None:
     earlier(tmp_path, without("title", "Note_title_idx"))
     command = [sys.executable, "-m", "agentdb.lifecycle.makemigrations", "--check", "--app", "second"]
     command += ["--models", *MODULES, "--location", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
     assert done.returncode == 1
     assert done.stdout.count('ALTER TABLE "Note" ADD COLUMN "title" TEXT;') == 2

@@ -12,8 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from conftest import Opener
-from schema_expectation import schema_for
 
 from agentdb.engine import Session
 from agentdb.engine.dialect import dialect_of
@@ -52,6 +50,8 @@ from agentdb.models import (
     Vector,
 )
 from agentdb.models.fields import now
+from tests.lifecycle.conftest import Opener
+from tests.lifecycle.schema_expectation import schema_for
 
 FIRST = "0001_initial"
 TEMPLATE = """

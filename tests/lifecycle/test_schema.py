@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Opener
-from schema_expectation import EXPECTED, MIRRORED_INDEXES, schema_for
 
 from agentdb.engine import Session
 from agentdb.engine.dialect import Dialect, dialect_of
@@ -12,6 +10,8 @@ from agentdb.engine.introspection import Column, ForeignKey, NamedColumns, Schem
 from agentdb.lifecycle.migrate import Migrator
 from agentdb.lifecycle.schema import differences, expected_schema, read_schema
 from agentdb.models import INTERNAL_TABLES, TABLES
+from tests.lifecycle.conftest import Opener
+from tests.lifecycle.schema_expectation import EXPECTED, MIRRORED_INDEXES, schema_for
 
 
 @pytest.fixture

@@ -147,7 +147,8 @@ def test_a_file_has_plain_line_ends_and_a_final_one(path: Path) -> None:
     content = path.read_bytes()
 
     assert b"\r" not in content
-    assert content.endswith(b"\n") and not content.endswith(b"\n\n")
+    assert content.endswith(b"\n")
+    assert not content.endswith(b"\n\n")
     assert not content.startswith(b"\xef\xbb\xbf")
 
 
