@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
+from agentdb.models import INTERNAL_TABLES, TABLES
+from agentdb.models.fields import TimestampField
 from agentdb.testing.factory import DatabaseFactory
 from tests.counts import report_header
 
@@ -24,3 +28,23 @@ def empty_db_url(agent_db_engine: str, agent_db_factory: DatabaseFactory) -> Ite
     """A database that nobody has migrated, of each engine in turn; on SQLite a file yet to be made."""
     with agent_db_factory.empty(engine=agent_db_engine) as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def every_time_has_32_characters(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test did to its SQLite database, no time in it has another width: mixed ones do not sort by time."""
+    # Asked for here, so that it is still there when the test is over.
+    database = request.getfixturevalue("agent_db") if "agent_db" in request.fixturenames else None
+    yield
+    if database is not None and database.url.startswith("sqlite:///"):
+        with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"))) as raw:
+            assert dict(_odd_times(raw)) == {}
+
+
+def _odd_times(raw: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    for table, model in {**TABLES, **INTERNAL_TABLES}.items():
+        for field in model._meta.fields_map.values():
+            if isinstance(field, TimestampField):
+                column = field.source_field
+                for (found,) in raw.execute(f'SELECT "{column}" FROM "{table}" WHERE length("{column}") <> 32'):
+                    yield f"{table}.{column}", found

@@ -32,8 +32,8 @@ EXPECTED = (
 
 
 def main(built: Path) -> None:
-    """Check the one wheel in `built`."""
-    (wheel,) = built.glob("*.whl")
+    """Check the newest wheel in `built`."""
+    wheel = max(built.glob("*.whl"), key=lambda path: path.stat().st_mtime)
     names = zipfile.ZipFile(wheel).namelist()
     missing = set(EXPECTED) - set(names)
     assert not missing, f"not in the wheel: {sorted(missing)}"
@@ -93,4 +93,4 @@ def listing(directory: Path) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]).resolve())

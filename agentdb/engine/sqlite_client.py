@@ -29,7 +29,7 @@ from agentdb.errors import StorageError
 
 T = TypeVar("T")
 
-_LOCK_SLICE_S: Final = 0.1
+LOCK_SLICE_S: Final = 0.1
 """How long SQLite itself waits for another process's lock; nothing interrupts that, so we wait by such slices."""
 
 
@@ -211,7 +211,7 @@ class SqliteClient(Client):
             f"file:{quote(str(path))}?mode={'rwc' if self._create else 'rw'}" if path else ":memory:",
             uri=path is not None,
             isolation_level=None,
-            timeout=_LOCK_SLICE_S,
+            timeout=LOCK_SLICE_S,
         )
         connection._thread.daemon = True
         channel = SqliteChannel(connection, lock_timeout_s=self.options.acquire_timeout_s)

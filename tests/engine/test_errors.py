@@ -23,6 +23,7 @@ import pytest
 from agentdb.engine import Session
 from agentdb.engine.channel import Channel
 from agentdb.engine.dialect import ConnectionLostError
+from agentdb.engine.sqlite_client import LOCK_SLICE_S
 from agentdb.errors import (
     AccessDeniedError,
     AgentDBError,
@@ -264,28 +265,28 @@ async def test_a_competing_transaction(
 async def test_a_file_that_another_process_has_locked(sqlite_url: str, kind: str) -> None:
     """Waited for as long as for a connection, then told; nothing was done."""
     async with opened(sqlite_url, acquire_timeout_s=0.2) as session:
-
-        async def fault() -> None:
-            with session.use():
-                match kind:
-                    case "alone":
-                        await Role.create(name=SECRET)
-                    case "in a transaction":
-                        async with session.transaction():
-                            await Role.create(name=SECRET)
-                    case "many":
-                        await session.client.execute_many('INSERT INTO "Role" ("name") VALUES (?1)', [[SECRET]])
-                    case _:
-                        await session.client.execute_script('DELETE FROM "Role"')
-
         with closing(sqlite3.connect(file_of(sqlite_url), isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            error = await error_of(fault)
+            error = await error_of(partial(write_in_some_way, session, kind))
             other.execute("ROLLBACK")
-            await fault()
 
     assert isinstance(error, UnavailableError)
     assert error.engine_code == "SQLITE_BUSY"
+    assert await names(sqlite_url) == []
+
+
+@pytest.mark.parametrize("kind", ["alone", "in a transaction", "many", "a script"])
+async def test_a_locked_file_is_waited_for(sqlite_url: str, kind: str) -> None:
+    """Longer than SQLite itself is allowed to wait, because nothing could interrupt that."""
+    async with opened(sqlite_url) as session:
+        with closing(sqlite3.connect(file_of(sqlite_url), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            write = asyncio.create_task(write_in_some_way(session, kind))
+            await asyncio.sleep(3 * LOCK_SLICE_S)
+            other.execute("ROLLBACK")
+            await write
+
+    assert await names(sqlite_url) == [SECRET]
 
 
 async def test_a_unit_waits_for_a_locked_file(sqlite_url: str) -> None:
@@ -722,6 +723,22 @@ async def in_transaction(session: Session, work: Callable[[], Awaitable[object]]
     with session.use():
         async with session.transaction():
             await work()
+
+
+async def write_in_some_way(session: Session, kind: str) -> None:
+    """One role, by another way into the database each."""
+    insert = 'INSERT INTO "Role" ("name") VALUES '
+    with session.use():
+        match kind:
+            case "alone":
+                await Role.create(name=SECRET)
+            case "in a transaction":
+                async with session.transaction():
+                    await Role.create(name=SECRET)
+            case "many":
+                await session.client.execute_many(f"{insert} (?1)", [[SECRET]])
+            case _:
+                await session.client.execute_script(f"SELECT 1; {insert} ('{SECRET}'); SELECT 2")
 
 
 async def killed(url: str, work: Awaitable[object]) -> None:

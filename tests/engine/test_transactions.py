@@ -261,6 +261,26 @@ async def test_transactions_of_two_handles_do_not_mix(sqlite_url: str, postgres_
     assert await names(postgres_url) == ["b"]
 
 
+async def test_reading_and_then_writing_never_fails_on_sqlite(sqlite_url: str) -> None:
+    """Of two handles, as of two processes: a transaction that became a writer later could not wait for the lock."""
+
+    async def count(session: Session) -> None:
+        for _ in range(25):
+            async with session.transaction():
+                role = await Role.get(name="counter")
+                await Role.filter(id=role.id).update(display_order=(role.display_order or 0) + 1)
+
+    async with opened(sqlite_url) as one, opened(sqlite_url) as other:
+        with one.use():
+            await Role.create(name="counter")
+            first = asyncio.create_task(count(one))
+        with other.use():
+            second = asyncio.create_task(count(other))
+            await asyncio.gather(first, second)
+
+            assert (await Role.get(name="counter")).display_order == 50
+
+
 # How long it may last.
 
 
