@@ -42,7 +42,8 @@ def types(session: nox.Session) -> None:
     """mypy in strict mode, and pyright, from a wheel that needs no Node.js, on what users see."""
     _install(session, "test", "types")
     session.run("mypy")
-    session.run("basedpyright", "--level", "error", "tests/typing")
+    # Left alone it would take the environment in `.venv`, which has nox only.
+    session.run("basedpyright", "--pythonpath", f"{session.virtualenv.bin}/python", "--level", "error", "tests/typing")
 
 
 @nox.session
