@@ -18,7 +18,8 @@ from agentdb.database import connect, look
 from agentdb.engine import resolve
 from agentdb.engine.dialect import Target
 from agentdb.lifecycle.migrate import Migrator
-from agentdb.lifecycle.seed import TEST_ADMIN_EMAIL, SeedCounts, SeedReport
+from agentdb.lifecycle.seed import TEST_ADMIN_EMAIL, SeedReport
+from agentdb.lifecycle.seed_writer import SeedCounts
 
 Url: TypeAlias = Annotated[
     str | None,
