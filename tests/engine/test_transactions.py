@@ -589,7 +589,7 @@ async def test_update_or_create(session: Session) -> None:
                 else:
                     await User.update_or_create({"budget": budget}, email=email)
 
-        assert await User.all().values_list("email", "budget") == [("outside", 6), ("inside", 6)]
+        assert await User.all().order_by("id").values_list("email", "budget") == [("outside", 6), ("inside", 6)]
 
 
 async def test_bulk_create(session: Session, url: str) -> None:

@@ -331,7 +331,7 @@ async def test_ids_of_the_files_count_while_a_table_is_empty(empty_place: Place,
     async with started(empty_place, seeds.directory) as db:
         with db.use():
             first = await Role.all().order_by("id").values_list("id", "name")
-            granted = await RolePolicy.all().values_list("id", "role_id", "policy_id")
+            granted = await RolePolicy.all().order_by("id").values_list("id", "role_id", "policy_id")
         seeds.write("roles.csv", "id,name\n1,pilot\n2,crew\n3,tower\n")
         seeds.write("role-policies.csv", "id,roleID,policyID\n9,2,7\n8,3,7\n")
         await db.seed(seeds.directory)
