@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 from agentdb.config import Settings
 from agentdb.engine import Session, resolve
 from agentdb.errors import ConfigurationError
+from agentdb.events import Events
 from agentdb.lifecycle.attach import attach, attach_original, read_readiness
 from agentdb.lifecycle.audit import Audit, audit
 from agentdb.lifecycle.migrate import Migrator, packaged_versions
@@ -77,11 +78,12 @@ class Database:
         self.started = started
         self._vault = vault
         self._is_closed = False
-        self.access = AccessService(session, vault=vault, settings=settings)
-        self.catalog = CatalogService(session)
-        self.agents = AgentService(session, settings=settings)
-        self.conversations = ConversationService(session)
-        self.usage = UsageService(session)
+        self.events = events = Events()
+        self.access = AccessService(session, events=events, vault=vault, settings=settings)
+        self.catalog = CatalogService(session, events=events)
+        self.agents = AgentService(session, events=events, settings=settings)
+        self.conversations = ConversationService(session, events=events)
+        self.usage = UsageService(session, events=events)
 
     @property
     def can_keep_secrets(self) -> bool:

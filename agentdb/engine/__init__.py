@@ -6,5 +6,6 @@ from agentdb.engine.channel import settle
 from agentdb.engine.client import Client, Row
 from agentdb.engine.dialect import Dialect, Target, resolve
 from agentdb.engine.session import Abilities, Session
+from agentdb.engine.steps import Many, Query, Steps
 
-__all__ = ["Abilities", "Client", "Dialect", "Row", "Session", "Target", "resolve", "settle"]
+__all__ = ["Abilities", "Client", "Dialect", "Many", "Query", "Row", "Session", "Steps", "Target", "resolve", "settle"]

@@ -15,6 +15,7 @@ from agentdb.engine.channel import settle
 from agentdb.engine.client import Client, Row, closed_handle
 from agentdb.engine.dialect import Dialect, Target
 from agentdb.engine.orm import TortoiseSession
+from agentdb.engine.steps import Many, Steps
 from agentdb.engine.transaction import Transaction
 from agentdb.errors import DeadlineError, UnavailableError, UnsupportedError
 
@@ -134,6 +135,62 @@ class Session:
         """
         committed: list[T] = []
         return await self._repeated(partial(self._once, work, isolation, committed.append), timeout_s, committed)
+
+    async def query(
+        self, steps: Callable[[], Steps[T]], *, timeout_s: float | None = None, is_short: bool = False
+    ) -> T:
+        """Drive `steps`, which only read, and again when the database could not answer just then.
+
+        Args:
+            timeout_s: For the whole call with its repetitions.
+            is_short: Every statement is bounded and served by an index, so it may run on the event loop's thread.
+
+        Raises:
+            DeadlineError: `timeout_s` has passed.
+        """
+        return await self.read(partial(self._driven, steps), timeout_s=timeout_s)
+
+    async def write(
+        self,
+        steps: Callable[[], Steps[T]],
+        *,
+        timeout_s: float | None = None,
+        on_commit: Callable[[T], None] | None = None,
+    ) -> T:
+        """Drive `steps` in one transaction, and again when the database could not do it just then.
+
+        Inside a caller's own transaction it is a savepoint, and never repeated: only the caller can repeat the whole.
+
+        Args:
+            timeout_s: For the whole call with its repetitions; None for the transaction's own limit alone.
+            on_commit: Called with the result once the outermost transaction is kept, never before.
+
+        Raises:
+            DeadlineError: `timeout_s` has passed; nothing was done.
+        """
+
+        async def work() -> T:
+            result = await self._driven(steps)
+            transaction = self.client.joined()
+            if on_commit is not None and transaction is not None:
+                transaction.on_commit(partial(on_commit, result))
+            return result
+
+        return await self.unit(work, timeout_s=timeout_s)
+
+    async def _driven(self, steps: Callable[[], Steps[T]]) -> T:
+        running = steps()
+        try:
+            step = next(running)
+            while True:
+                if isinstance(step, Many):
+                    await self.client.execute_many(step.sql, [list(row) for row in step.rows])
+                    step = running.send(())
+                else:
+                    step = running.send((await self.client.fetch(step.sql, step.values)).rows)
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
     async def _repeated(self, work: Callable[[], Awaitable[T]], timeout_s: float | None, committed: list[T]) -> T:
         attempts = 1 if self.client.joined() is not None else 10

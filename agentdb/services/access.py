@@ -13,6 +13,7 @@ from agentdb.engine import Row, Session
 from agentdb.engine.money import dollars
 from agentdb.engine.values import checked
 from agentdb.errors import AuthenticationError, ConflictError, InvalidInputError, NotFoundError
+from agentdb.events import Events
 from agentdb.models import Role as RoleTable
 from agentdb.models import User as UserTable
 from agentdb.records import CreatedUser, Identity, Policy, User
@@ -37,8 +38,8 @@ _STATEMENTS: Final = Statements("access")
 class AccessService(Service):
     """Users, API keys and rights."""
 
-    def __init__(self, session: Session, *, vault: Vault, settings: Settings) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, *, events: Events, vault: Vault, settings: Settings) -> None:
+        super().__init__(session, events=events)
         self._vault = vault
         self._default_budget = settings.default_budget_usd
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from agentdb.config import Settings
 from agentdb.engine import Row, Session
 from agentdb.errors import ConflictError, NotFoundError
+from agentdb.events import Events
 from agentdb.records import Agent
 from agentdb.records.agents import Visibility
 from agentdb.records.base import nested
@@ -23,8 +24,8 @@ _VISIBILITY: Final[Mapping[int, Visibility]] = {1: "own", 2: "shared", 3: "globa
 class AgentService(Service):
     """Agents with their prompts, models and tools."""
 
-    def __init__(self, session: Session, *, settings: Settings) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, *, events: Events, settings: Settings) -> None:
+        super().__init__(session, events=events)
         self._default_model = settings.default_model
 
     async def resolve(self, agent: int | str, *, user_id: int | None, timeout: float | None = None) -> Agent:

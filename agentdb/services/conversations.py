@@ -70,7 +70,7 @@ class ConversationService(Service):
             await self._lock_user(user_id)
             return await self._started(key, values) or await self._start_as(key, values)
 
-        return await self._write(work, timeout)
+        return await self._unit(work, timeout)
 
     async def append(
         self,
@@ -132,7 +132,7 @@ class ConversationService(Service):
                     return repeated
             return await self._append(place, values, expected, key)
 
-        return await self._write(work, timeout)
+        return await self._unit(work, timeout)
 
     async def history(
         self,

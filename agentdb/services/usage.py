@@ -88,7 +88,7 @@ class UsageService(Service):
                     return repeated
             return await self._record(user_id, key, sent, tokens, is_enforced=enforce_budget)
 
-        return await self._write(work, timeout)
+        return await self._unit(work, timeout)
 
     async def remaining(self, user_id: int, *, timeout: float | None = None) -> Decimal | None:
         """US dollars that are left of a user's budget, below zero when overdrawn; None when there is no limit.

@@ -17,7 +17,7 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any, Final
 
-from agentdb.engine import Abilities, Dialect, Row, Session
+from agentdb.engine import Abilities, Dialect, Many, Query, Row, Session, Steps
 
 _NAME: Final = re.compile(r"^-- name: (?P<name>\w+)(?: \((?P<dialect>\w+)\))?[ \t]*$", re.MULTILINE)
 _FRAGMENT: Final = re.compile(r"/\* if (?P<ability>\w+) \*/(?P<body>.*?)/\* end \*/", re.DOTALL)
@@ -84,8 +84,8 @@ class Statements:
         self.domain = domain
         self._compiled: dict[tuple[str, str, Abilities], Compiled] = {}
 
-    async def fetch(self, session: Session, name: str, /, **values: Any) -> Sequence[Row]:
-        """The rows that a statement gives.
+    def query(self, session: Session, name: str, /, **values: Any) -> Query:
+        """A statement as the database of `session` takes it, with its parameters.
 
         Raises:
             StatementError: No such statement, or the values are not those that it names.
@@ -94,7 +94,26 @@ class Statements:
         if values.keys() != compiled.expected:
             missing, unknown = sorted(compiled.expected - values.keys()), sorted(values.keys() - compiled.expected)
             raise StatementError(f"{self.domain}.{name}: missing parameters {missing}, unknown parameters {unknown}.")
-        return await session.fetch(compiled.sql, [values[parameter] for parameter in compiled.parameters])
+        return Query(compiled.sql, [values[parameter] for parameter in compiled.parameters])
+
+    def many(self, session: Session, name: str, /, rows: Sequence[Mapping[str, Any]]) -> Many:
+        """A statement for each of `rows`, which all name its parameters."""
+        compiled = self.compiled(session, name)
+        return Many(compiled.sql, [[row[parameter] for parameter in compiled.parameters] for row in rows])
+
+    def rows(self, session: Session, name: str, /, **values: Any) -> Steps[Sequence[Row]]:
+        """In a unit of steps: `rows = yield from statements.rows(...)`."""
+        return (yield self.query(session, name, **values))
+
+    def row(self, session: Session, name: str, /, **values: Any) -> Steps[Row | None]:
+        """In a unit of steps: the first row that a statement gives, if any."""
+        rows = yield self.query(session, name, **values)
+        return rows[0] if rows else None
+
+    async def fetch(self, session: Session, name: str, /, **values: Any) -> Sequence[Row]:
+        """The rows that a statement gives."""
+        query = self.query(session, name, **values)
+        return await session.fetch(query.sql, query.values)
 
     async def first(self, session: Session, name: str, /, **values: Any) -> Row | None:
         """The first row that a statement gives, if any."""
