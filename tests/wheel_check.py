@@ -25,6 +25,7 @@ async def test_a_stranger_gets_a_database(agent_db):
 EXPECTED = (
     "agentdb/py.typed",
     "agentdb/_migrations/agentdb/0001_initial.py",
+    "agentdb/_migrations/agentdb/0002_services.py",
     "agentdb/lifecycle/data/roles.csv",
     "agentdb/lifecycle/data/prompts/ada.txt",
     "agentdb/sql/usage.sql",

@@ -30,11 +30,13 @@ class Abilities:
         request_ids: `Message` and `Usage` keep a caller's request_id.
         unique_identity: E-mails, API keys and the natural keys of the catalog are unique.
         support_tables: The tables named `agentdb_...` are there.
+        resource_owners: `Resource` keeps its user and conversation.
     """
 
     request_ids: bool = True
     unique_identity: bool = True
     support_tables: bool = True
+    resource_owners: bool = True
 
     def require(self, ability: str) -> None:
         """

@@ -16,9 +16,10 @@ from agentdb.models.fields import TimestampField
 from agentdb.telemetry import logger
 
 _POLL_S: Final = 0.2
-_ADDED_COLUMNS: Final = frozenset({("Message", "requestId"), ("Message", "requestIndex")}) | frozenset(
-    {("Usage", "requestId"), ("Usage", "requestIndex")}
+_REQUEST_IDS: Final = frozenset(
+    (table, column) for table in ("Message", "Usage") for column in ("requestId", "requestIndex")
 )
+_RESOURCE_OWNERS: Final = frozenset({("Resource", "userID"), ("Resource", "conversationID")})
 _IDENTITIES: Final = ("User_email_idx", "User_apiKey_idx", "Model_internalName_idx")
 
 _logger = logger("agentdb.migrate")
@@ -126,9 +127,10 @@ async def attach_original(target: Target, modules: tuple[str, ...]) -> Session:
                 expected="original",
             )
         session.abilities = Abilities(
-            request_ids=columns >= _ADDED_COLUMNS,
+            request_ids=columns >= _REQUEST_IDS,
             unique_identity=unique_indexes.issuperset(_IDENTITIES),
             support_tables={table for table, _ in columns}.issuperset(INTERNAL_TABLES),
+            resource_owners=columns >= _RESOURCE_OWNERS,
         )
         return session
     except BaseException:
@@ -138,7 +140,7 @@ async def attach_original(target: Target, modules: tuple[str, ...]) -> Session:
 
 def _original_columns() -> set[tuple[str, str]]:
     ours = {(name, column) for name, model in TABLES.items() for column in model._meta.db_fields}
-    return ours - _ADDED_COLUMNS
+    return ours - _REQUEST_IDS - _RESOURCE_OWNERS
 
 
 def _number(version: str) -> int:

@@ -11,7 +11,7 @@ from agentdb.models.agents import Agent, AgentTool, Prompt, Tool, UserAgent, Use
 from agentdb.models.base import Record, column_name
 from agentdb.models.catalog import Model, Provider
 from agentdb.models.conversations import Conversation, Message
-from agentdb.models.internal import Request, SeedEntry, State
+from agentdb.models.internal import BudgetReset, Request, Reservation, SearchEntry, SearchMark, SeedEntry, State
 from agentdb.models.knowledge import Resource, Vector
 from agentdb.models.usage import Usage
 
@@ -22,7 +22,7 @@ TABLES: Final[Mapping[str, type[Record]]] = MappingProxyType({one.__name__: one 
 """The seventeen tables of the schema by name, parents before their children."""
 
 INTERNAL_TABLES: Final[Mapping[str, type[Record]]] = MappingProxyType(
-    {one._meta.db_table: one for one in (State, SeedEntry, Request)}
+    {one._meta.db_table: one for one in (State, SeedEntry, Request, Reservation, BudgetReset, SearchEntry, SearchMark)}
 )
 """Tables that agentdb keeps for itself, parents first."""
 
@@ -34,6 +34,7 @@ __all__ = [
     "TABLES",
     "Agent",
     "AgentTool",
+    "BudgetReset",
     "Conversation",
     "Message",
     "Model",
@@ -42,9 +43,12 @@ __all__ = [
     "Provider",
     "Record",
     "Request",
+    "Reservation",
     "Resource",
     "Role",
     "RolePolicy",
+    "SearchEntry",
+    "SearchMark",
     "SeedEntry",
     "State",
     "Tool",

@@ -19,6 +19,7 @@ from agentdb.models.fields import MoneyField, NamedIndex, NumberField, reference
 if TYPE_CHECKING:
     from agentdb.models.agents import Agent, UserAgent, UserTool
     from agentdb.models.conversations import Conversation
+    from agentdb.models.knowledge import Resource
     from agentdb.models.usage import Usage
 
 
@@ -78,6 +79,7 @@ class User(Record):
 
     agents: ReverseRelation[Agent]
     conversations: ReverseRelation[Conversation]
+    resources: ReverseRelation[Resource]
     usages: ReverseRelation[Usage]
     user_agents: ReverseRelation[UserAgent]
     user_tools: ReverseRelation[UserTool]

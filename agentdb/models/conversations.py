@@ -38,6 +38,7 @@ class Conversation(Record):
     summary_message_id = NumberField(null=True, points_to=("Message", SET_NULL))
 
     messages: ReverseRelation[Message]
+    resources: ReverseRelation[Resource]
     vectors: ReverseRelation[Vector]
 
     class Meta:
@@ -75,6 +76,7 @@ class Message(Record):
         indexes = (
             NamedIndex("conversation_id", "created_at"),
             NamedIndex("conversation_id"),
+            NamedIndex("conversation_id", "id"),
             NamedIndex("parent_id"),
             NamedIndex("conversation_id", "request_id", "request_index", is_unique=True),
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tortoise.fields import CASCADE, ForeignKeyRelation, TextField
+from tortoise.fields import CASCADE, SET_NULL, ForeignKeyNullableRelation, ForeignKeyRelation, TextField
 
 from agentdb.models.access import User
 from agentdb.models.base import Record
-from agentdb.models.fields import JsonField, NamedIndex, NumberField, TimestampField, reference
+from agentdb.models.catalog import Model
+from agentdb.models.conversations import Conversation, Message
+from agentdb.models.fields import JsonField, MoneyField, NamedIndex, NumberField, TimestampField, reference
 
 
 class State(Record):
@@ -51,3 +53,76 @@ class Request(Record):
     class Meta:
         table = "agentdb_request"
         indexes = (NamedIndex("user_id", "operation", "request_id", is_unique=True),)
+
+
+class Reservation(Record):
+    """Money that a call may cost, taken out of its user's balance before the call.
+
+    `held` is what was really taken: nothing for a user without a limit. `state` is `held`, `settled`, `released` or
+    `expired`; `usage_id` and `cost` are what a settled one came to.
+    """
+
+    user: ForeignKeyRelation[User] = reference("User", CASCADE, related_name="reservations", null=False)
+    user_id: int
+    model: ForeignKeyNullableRelation[Model] = reference("Model", SET_NULL, related_name="reservations")
+    model_id: int | None
+    amount = MoneyField()
+    held = MoneyField()
+    state = TextField()
+    expires_at = TimestampField()
+    request_id = TextField(null=True)
+    digest = TextField()
+    settled_digest = TextField(null=True)
+    usage_id = NumberField(null=True)
+    cost = MoneyField(null=True)
+
+    class Meta:
+        table = "agentdb_reservation"
+        indexes = (
+            NamedIndex("user_id", "request_id", is_unique=True),
+            NamedIndex("user_id", "state", "expires_at"),
+            NamedIndex("state", "expires_at"),
+            NamedIndex("model_id"),
+        )
+
+
+class BudgetReset(Record):
+    """A period in which balances were set back to budgets, for `all` or for `user:<id>`, and how many they were."""
+
+    period = TextField()
+    scope = TextField()
+    user: ForeignKeyNullableRelation[User] = reference("User", CASCADE, related_name="budget_resets")
+    user_id: int | None
+    users = NumberField()
+
+    class Meta:
+        table = "agentdb_budget_reset"
+        indexes = (NamedIndex("period", "scope", is_unique=True), NamedIndex("user_id"))
+
+
+class SearchEntry(Record):
+    """The words of one message, normalised and separated by spaces."""
+
+    message: ForeignKeyRelation[Message] = reference("Message", CASCADE, related_name="search_entries", null=False)
+    message_id: int
+    user: ForeignKeyRelation[User] = reference("User", CASCADE, related_name="search_entries", null=False)
+    user_id: int
+    words = TextField()
+
+    class Meta:
+        table = "agentdb_search"
+        indexes = (NamedIndex("message_id", is_unique=True), NamedIndex("user_id"))
+
+
+class SearchMark(Record):
+    """How far the messages of a conversation have been indexed for search: `message_id` is the last one."""
+
+    conversation: ForeignKeyRelation[Conversation] = reference(
+        "Conversation", CASCADE, related_name="search_marks", null=False
+    )
+    conversation_id: int
+    message_id = NumberField()
+
+    class Meta:
+        table = "agentdb_search_mark"
+        indexes = (NamedIndex("conversation_id", is_unique=True),)

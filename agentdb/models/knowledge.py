@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tortoise.fields import CASCADE, SET_NULL, ForeignKeyNullableRelation, ReverseRelation, TextField
 
+from agentdb.models.access import User
 from agentdb.models.agents import Agent, Tool
 from agentdb.models.base import Record
 from agentdb.models.conversations import Conversation, Message
@@ -11,12 +12,18 @@ from agentdb.models.fields import JsonField, NamedIndex, NumberField, reference
 
 
 class Resource(Record):
-    """File-like content that belongs to an agent, a message or both."""
+    """File-like content of a user, that belongs to a conversation, one of its messages, or an agent."""
 
+    user: ForeignKeyNullableRelation[User] = reference("User", CASCADE, related_name="resources")
+    user_id: int | None
     agent: ForeignKeyNullableRelation[Agent] = reference("Agent", SET_NULL, related_name="resources")
     agent_id: int | None
     message: ForeignKeyNullableRelation[Message] = reference("Message", SET_NULL, related_name="resources")
     message_id: int | None
+    conversation: ForeignKeyNullableRelation[Conversation] = reference(
+        "Conversation", CASCADE, related_name="resources"
+    )
+    conversation_id: int | None
     name = TextField(null=True)
     type = TextField(null=True)
     content = TextField(null=True)
@@ -26,7 +33,12 @@ class Resource(Record):
     vectors: ReverseRelation[Vector]
 
     class Meta:
-        indexes = (NamedIndex("agent_id"), NamedIndex("message_id"))
+        indexes = (
+            NamedIndex("agent_id"),
+            NamedIndex("message_id"),
+            NamedIndex("user_id"),
+            NamedIndex("conversation_id"),
+        )
 
 
 class Vector(Record):

@@ -61,6 +61,8 @@ class FrozenRecord(BaseModel):
 
 def nested(row: Row) -> dict[str, Any]:
     """`{"id": 1, "prompt.id": 2}` as `{"id": 1, "prompt": {"id": 2}}`; a part whose id is null is not there: None."""
+    if not any("." in name for name in row.keys()):  # noqa: SIM118 - a SQLite row iterates over its values
+        return dict(row)
     root: dict[str, Any] = {}
     for name, value in dict(row).items():
         *path, last = name.split(".")

@@ -219,7 +219,7 @@ class TestMigrations:
         cli("init", "--url", url)
         after = cli("history", "--url", url, "--json")
 
-        assert f"{packaged_versions()[0]}  pending" in before.out
+        assert f"{packaged_versions()[-1]}  pending" in before.out
         assert [step["is_applied"] for step in after.data["history"]] == [True] * len(packaged_versions())
 
     def test_downgrade_undoes_and_init_redoes(self, cli: Command, url: str) -> None:

@@ -179,7 +179,7 @@ EXPECTED: Final = {
         },
         keys={"conversationID": ("Conversation", CASCADE), "parentID": ("Message", SET_NULL)},
         required=("conversationID",),
-        indexes=(("conversationID", "createdAt"), ("conversationID",), ("parentID",)),
+        indexes=(("conversationID", "createdAt"), ("conversationID",), ("conversationID", "id"), ("parentID",)),
         unique=(("conversationID", "requestId", "requestIndex"),),
     ),
     "Resource": Expected(
@@ -191,9 +191,16 @@ EXPECTED: Final = {
             "content": TEXT,
             "s3Uri": TEXT,
             "metadata": JSON,
+            "userID": NUMBER,
+            "conversationID": NUMBER,
         },
-        keys={"agentID": ("Agent", SET_NULL), "messageID": ("Message", SET_NULL)},
-        indexes=(("agentID",), ("messageID",)),
+        keys={
+            "agentID": ("Agent", SET_NULL),
+            "messageID": ("Message", SET_NULL),
+            "userID": ("User", CASCADE),
+            "conversationID": ("Conversation", CASCADE),
+        },
+        indexes=(("agentID",), ("messageID",), ("userID",), ("conversationID",)),
     ),
     "Vector": Expected(
         {
@@ -247,7 +254,49 @@ EXPECTED: Final = {
         required=("userID", "operation", "requestId", "digest", "resultID"),
         unique=(("userID", "operation", "requestId"),),
     ),
+    "agentdb_reservation": Expected(
+        {
+            "userID": NUMBER,
+            "modelID": NUMBER,
+            "amount": MONEY,
+            "held": MONEY,
+            "state": TEXT,
+            "expiresAt": TIME,
+            "requestId": TEXT,
+            "digest": TEXT,
+            "settledDigest": TEXT,
+            "usageID": NUMBER,
+            "cost": MONEY,
+        },
+        keys={"userID": ("User", CASCADE), "modelID": ("Model", SET_NULL)},
+        required=("userID", "amount", "held", "state", "expiresAt", "digest"),
+        indexes=(("userID", "state", "expiresAt"), ("state", "expiresAt"), ("modelID",)),
+        unique=(("userID", "requestId"),),
+    ),
+    "agentdb_budget_reset": Expected(
+        {"period": TEXT, "scope": TEXT, "userID": NUMBER, "users": NUMBER},
+        keys={"userID": ("User", CASCADE)},
+        required=("period", "scope", "users"),
+        indexes=(("userID",),),
+        unique=(("period", "scope"),),
+    ),
+    "agentdb_search": Expected(
+        {"messageID": NUMBER, "userID": NUMBER, "words": TEXT},
+        keys={"messageID": ("Message", CASCADE), "userID": ("User", CASCADE)},
+        required=("messageID", "userID", "words"),
+        indexes=(("userID",),),
+        unique=(("messageID",),),
+    ),
+    "agentdb_search_mark": Expected(
+        {"conversationID": NUMBER, "messageID": NUMBER},
+        keys={"conversationID": ("Conversation", CASCADE)},
+        required=("conversationID", "messageID"),
+        unique=(("conversationID",),),
+    ),
 }
+
+# Indexes on expressions, whose columns a catalogue cannot name.
+EXPRESSION_INDEXES: Final = {"postgres": (NamedColumns("agentdb_search_words_idx", (None,), is_unique=False),)}
 
 # The indexes that the mirrored system has, under its names.
 MIRRORED_INDEXES: Final = frozenset(
@@ -308,6 +357,7 @@ def _table(name: str, expected: Expected, dialect: str) -> Table:
     }
     indexes = [_index(name, columns, is_unique=False) for columns in expected.indexes]
     indexes += [_index(name, columns, is_unique=True) for columns in expected.unique]
+    indexes += [index for index in EXPRESSION_INDEXES.get(dialect, ()) if index.name.startswith(f"{name}_words")]
     return Table({"id": _id(name, dialect), **columns}, ("id",), keys, {index.name: index for index in indexes})
 
 

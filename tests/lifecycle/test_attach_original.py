@@ -114,7 +114,7 @@ async def test_attaching_checks_no_version(original_place: Place) -> None:
         abilities, started = db.session.abilities, db.started
         status = await db.status()
 
-    assert abilities == Abilities(request_ids=False, unique_identity=False, support_tables=False)
+    assert abilities == Abilities(request_ids=False, unique_identity=False, support_tables=False, resource_owners=False)
     assert started is None
     assert (status.engine, status.schema_version, status.is_ready) == ("PostgreSQL", None, False)
     assert await original_place.contents() == before

@@ -30,6 +30,7 @@ from agentdb.models import (
     TABLES,
     Agent,
     AgentTool,
+    BudgetReset,
     Conversation,
     Message,
     Model,
@@ -37,9 +38,12 @@ from agentdb.models import (
     Prompt,
     Provider,
     Request,
+    Reservation,
     Resource,
     Role,
     RolePolicy,
+    SearchEntry,
+    SearchMark,
     SeedEntry,
     State,
     Tool,
@@ -54,6 +58,8 @@ from tests.lifecycle.conftest import Opener
 from tests.lifecycle.schema_expectation import schema_for
 
 FIRST = "0001_initial"
+PACKAGED = packaged_versions()
+LAST = PACKAGED[-1]
 TEMPLATE = """
 COMPATIBLE_SINCE = "0001_initial"
 REQUIRES = {requires!r}
@@ -95,7 +101,7 @@ class Folder:
             upgrade=upgrade if isinstance(upgrade, dict) else dict.fromkeys(["sqlite", "postgres"], upgrade),
             downgrade=downgrade if isinstance(downgrade, dict) else dict.fromkeys(["sqlite", "postgres"], downgrade),
             requires=requires,
-            state=load_migration(FIRST).models_state,
+            state=load_migration(LAST).models_state,
         )
         (self.location / app / f"{version}.py").write_text(text)
 
@@ -120,7 +126,7 @@ async def count(session: Session, table: str) -> int:
 async def make_ready(session: Session) -> None:
     """Write the ready row, as the seed does."""
     with session.use():
-        await State.create(schema_version=FIRST, compatible_since=FIRST, completed_at=now())
+        await State.create(schema_version=LAST, compatible_since=FIRST, completed_at=now())
 
 
 async def fill(session: Session) -> None:
@@ -147,6 +153,10 @@ async def fill(session: Session) -> None:
         await Usage.create(user=user, model=model, agent=agent, message=answer, cost=Decimal("0.1"))
         await SeedEntry.create(source="s", table_name="Role", key="user", row_id=role.id, digests={})
         await Request.create(user=user, operation="start", request_id="r", digest="d", result_id=talk.id)
+        await Reservation.create(user=user, amount=1, held=1, state="held", expires_at=now(), digest="d")
+        await BudgetReset.create(period="2026-11", scope="all", users=1)
+        await SearchEntry.create(message=message, user=user, words="hello")
+        await SearchMark.create(conversation=talk, message_id=message.id)
     await make_ready(session)
 
 
@@ -189,15 +199,15 @@ async def test_down_and_up_again_with_rows_in_every_table(session: Session) -> N
 
 
 async def test_downgrade_to_a_version_undoes_all_after_it_newest_first(session: Session, folder: Folder) -> None:
-    folder.add("0002_a", 'CREATE TABLE "a" ("id" INT);', 'DROP TABLE "a";')
-    folder.add("0003_b", 'CREATE TABLE "b" ("id" INT); INSERT INTO "a" VALUES (1);', 'DROP TABLE "b";')
-    folder.add("0004_c", 'CREATE TABLE "c" ("id" INT);', 'DROP TABLE "c";')
+    folder.add("0003_a", 'CREATE TABLE "a" ("id" INT);', 'DROP TABLE "a";')
+    folder.add("0004_b", 'CREATE TABLE "b" ("id" INT); INSERT INTO "a" VALUES (1);', 'DROP TABLE "b";')
+    folder.add("0005_c", 'CREATE TABLE "c" ("id" INT);', 'DROP TABLE "c";')
     migrator = folder.migrator(session)
     await migrator.upgrade()
 
-    assert await migrator.downgrade() == ("0004_c",)
-    assert await migrator.downgrade(FIRST) == ("0003_b", "0002_a")
-    assert await migrator.downgrade(FIRST) == ()
+    assert await migrator.downgrade() == ("0005_c",)
+    assert await migrator.downgrade(LAST) == ("0004_b", "0003_a")
+    assert await migrator.downgrade(LAST) == ()
     assert await tables(session) == {*TABLES, *INTERNAL_TABLES}
 
 
@@ -216,23 +226,26 @@ async def test_downgrade_to_a_version_that_is_not_applied_is_an_error(session: S
 
 
 async def test_history_shows_what_is_applied_and_what_the_package_knows(session: Session, folder: Folder) -> None:
-    folder.add("0002_newer", "SELECT 1;")
+    folder.add("0003_newer", "SELECT 1;")
     await folder.migrator(session).upgrade()
-    folder.add("0003_next", "SELECT 1;")
+    folder.add("0004_next", "SELECT 1;")
 
-    assert await Migrator(session).history() == (Step(FIRST, True, True), Step("0002_newer", True, False))
-    assert (await folder.migrator(session).history())[-1] == Step("0003_next", False, True)
+    assert await Migrator(session).history() == (
+        *(Step(version, True, True) for version in PACKAGED),
+        Step("0003_newer", True, False),
+    )
+    assert (await folder.migrator(session).history())[-1] == Step("0004_next", False, True)
 
 
 async def test_a_database_newer_than_the_package_stays_as_it_is(session: Session, folder: Folder) -> None:
-    folder.add("0002_newer", 'CREATE TABLE "newer" ("id" INT);', 'DROP TABLE "newer";')
+    folder.add("0003_newer", 'CREATE TABLE "newer" ("id" INT);', 'DROP TABLE "newer";')
     await folder.migrator(session).upgrade()
     older = Migrator(session)
 
     assert await older.upgrade() == ()
-    with pytest.raises(SchemaError, match="0002_newer of agentdb is not part of this agentdb"):
+    with pytest.raises(SchemaError, match="0003_newer of agentdb is not part of this agentdb"):
         await older.downgrade()
-    assert await older.applied() == (FIRST, "0002_newer")
+    assert await older.applied() == (*PACKAGED, "0003_newer")
 
 
 # All or nothing.
@@ -243,24 +256,24 @@ async def test_a_failing_migration_leaves_nothing_behind(session: Session, folde
     migrator = folder.migrator(session)
     await migrator.upgrade()
     await make_ready(session)
-    folder.add("0002_bad", 'CREATE TABLE "a" ("id" INT); INSERT INTO "a" VALUES (1); SELECT * FROM "nowhere";')
+    folder.add("0003_bad", 'CREATE TABLE "a" ("id" INT); INSERT INTO "a" VALUES (1); SELECT * FROM "nowhere";')
     for _ in range(2):
         with pytest.raises(AgentDBError, match="nowhere") as caught:
             await migrator.upgrade()
 
-    assert caught.value.__notes__ == ["Migration 0002_bad of agentdb was rolled back."]
-    assert await migrator.applied() == (FIRST,)
+    assert caught.value.__notes__ == ["Migration 0003_bad of agentdb was rolled back."]
+    assert await migrator.applied() == PACKAGED
     assert await tables(session) == {*TABLES, *INTERNAL_TABLES}
     assert await count(session, "agentdb_state") == 1
 
 
 async def test_versions_before_a_failing_one_stay(session: Session, folder: Folder) -> None:
-    folder.add("0002_good", 'CREATE TABLE "good" ("id" INT);')
-    folder.add("0003_bad", 'SELECT * FROM "nowhere";')
+    folder.add("0003_good", 'CREATE TABLE "good" ("id" INT);')
+    folder.add("0004_bad", 'SELECT * FROM "nowhere";')
     with pytest.raises(AgentDBError, match="nowhere"):
         await folder.migrator(session).upgrade()
 
-    assert await folder.migrator(session).applied() == (FIRST, "0002_good")
+    assert await folder.migrator(session).applied() == (*PACKAGED, "0003_good")
     assert "good" in await tables(session)
 
 
@@ -268,7 +281,7 @@ async def test_a_version_takes_the_ready_row_along(session: Session, folder: Fol
     """The seed writes it again when its rows are there, too."""
     migrator = folder.migrator(session)
     await migrator.upgrade()
-    folder.add("0002_next", "SELECT 1;")
+    folder.add("0003_next", "SELECT 1;")
     await make_ready(session)
     await migrator.upgrade()
     after_upgrade = await count(session, "agentdb_state")
@@ -280,13 +293,13 @@ async def test_a_version_takes_the_ready_row_along(session: Session, folder: Fol
 
 
 async def test_a_failing_downgrade_changes_nothing(session: Session, folder: Folder) -> None:
-    folder.add("0002_next", 'CREATE TABLE "a" ("id" INT);', 'DROP TABLE "a"; SELECT * FROM "nowhere";')
+    folder.add("0003_next", 'CREATE TABLE "a" ("id" INT);', 'DROP TABLE "a"; SELECT * FROM "nowhere";')
     migrator = folder.migrator(session)
     await migrator.upgrade()
     with pytest.raises(AgentDBError, match="nowhere"):
         await migrator.downgrade()
 
-    assert await migrator.applied() == (FIRST, "0002_next")
+    assert await migrator.applied() == (*PACKAGED, "0003_next")
     assert "a" in await tables(session)
 
 
@@ -295,8 +308,8 @@ async def test_sql_that_nobody_wrote_stops_before_anything_is_touched(
     session: Session, folder: Folder, body: str
 ) -> None:
     """Not even the versions before it are applied."""
-    folder.add("0002_unwritten", {"sqlite": body, "postgres": body}, {})
-    with pytest.raises(SchemaError, match="0002_unwritten has no upgrade for"):
+    folder.add("0003_unwritten", {"sqlite": body, "postgres": body}, {})
+    with pytest.raises(SchemaError, match="0003_unwritten has no upgrade for"):
         await folder.migrator(session).upgrade()
 
     assert await tables(session) == set()
@@ -305,17 +318,19 @@ async def test_sql_that_nobody_wrote_stops_before_anything_is_touched(
 async def test_a_downgrade_for_another_engine_only_stops_before_anything_is_touched(
     session: Session, folder: Folder
 ) -> None:
-    folder.add("0002_one_way", 'CREATE TABLE "a" ("id" INT);', {})
-    folder.add("0003_next", 'CREATE TABLE "b" ("id" INT);', 'DROP TABLE "b";')
+    folder.add("0003_one_way", 'CREATE TABLE "a" ("id" INT);', {})
+    folder.add("0004_next", 'CREATE TABLE "b" ("id" INT);', 'DROP TABLE "b";')
     await folder.migrator(session).upgrade()
-    with pytest.raises(SchemaError, match="0002_one_way has no downgrade for"):
-        await folder.migrator(session).downgrade(FIRST)
+    with pytest.raises(SchemaError, match="0003_one_way has no downgrade for"):
+        await folder.migrator(session).downgrade(LAST)
 
     assert await tables(session) >= {"a", "b"}
 
 
 async def test_a_cancelled_upgrade_is_done_or_not(url: str, open_session: Opener) -> None:
-    """Whatever the moment, the next one completes, and foreign keys are enforced again."""
+    """Whatever the moment, each version is there as a whole or not, and the next upgrade completes."""
+    first = {*TABLES, "agentdb_state", "agentdb_seed", "agentdb_request"}
+    tables_at: list[set[str]] = [set(), first, {*TABLES, *INTERNAL_TABLES}]
     for moment in range(6):
         session = await open_session(url)
         migrator = Migrator(session)
@@ -327,10 +342,12 @@ async def test_a_cancelled_upgrade_is_done_or_not(url: str, open_session: Opener
         await migrator.upgrade()
         with session.use(), pytest.raises(AgentDBError):
             await Conversation.create(user_id=1, title="of nobody")
-        await migrator.downgrade()
+        for _ in PACKAGED:
+            await migrator.downgrade()
         await session.close()
 
-        assert left == ({*TABLES, *INTERNAL_TABLES} if applied else set())
+        assert applied == PACKAGED[: len(applied)]
+        assert left == tables_at[len(applied)]
 
 
 async def test_a_migration_has_a_transaction_of_its_own(session: Session) -> None:
@@ -352,7 +369,7 @@ async def test_tables_can_be_rebuilt_on_sqlite_without_losing_what_points_to_the
     await migrator.upgrade()
     await fill(session)
     folder.add(
-        "0002_rebuild",
+        "0003_rebuild",
         """
         CREATE TABLE "new" ("id" INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, "name" TEXT NOT NULL,
             "displayOrder" BIGINT, "createdAt" TEXT, "updatedAt" TEXT);
@@ -376,14 +393,14 @@ async def test_rows_that_would_point_to_nothing_roll_a_migration_back_on_sqlite(
     migrator = folder.migrator(session)
     await migrator.upgrade()
     await fill(session)
-    folder.add("0002_orphans", 'DELETE FROM "Prompt";')
+    folder.add("0003_orphans", 'DELETE FROM "Prompt";')
     with pytest.raises(SchemaError, match="1 rows would point to nothing, first of them row 1 of Agent to Prompt"):
         await migrator.upgrade()
     prompts, applied = await count(session, "Prompt"), await migrator.applied()
     with session.use(), pytest.raises(AgentDBError):
         await Conversation.create(user_id=99)
 
-    assert (prompts, applied) == (1, (FIRST,))
+    assert (prompts, applied) == (1, PACKAGED)
 
 
 async def test_a_migration_states_its_isolation_and_has_no_deadline_on_postgresql(
@@ -395,7 +412,7 @@ async def test_a_migration_states_its_isolation_and_has_no_deadline_on_postgresq
     await before.fetch(f"""ALTER DATABASE "{database}" SET statement_timeout = '1s'""")
     await before.close()
     folder.add(
-        "0002_slow",
+        "0003_slow",
         """
         SELECT pg_sleep(1.2);
         CREATE TABLE "seen" AS SELECT current_setting('transaction_isolation') AS "isolation";
@@ -412,16 +429,16 @@ async def test_two_databases_are_migrated_at_once(
     sqlite_url: str, postgres_url: str, open_session: Opener, folder: Folder
 ) -> None:
     """aerich keeps its directory on a class; each run must see its own."""
-    folder.add("0002_next", 'CREATE TABLE "next" ("id" INT);', 'DROP TABLE "next";')
+    folder.add("0003_next", 'CREATE TABLE "next" ("id" INT);', 'DROP TABLE "next";')
     sessions = [await open_session(sqlite_url), await open_session(postgres_url), await open_session("sqlite://")]
     migrators = [folder.migrator(sessions[0]), Migrator(sessions[1]), folder.migrator(sessions[2])]
     up = await asyncio.gather(*(migrator.upgrade() for migrator in migrators))
     down = await asyncio.gather(*(migrator.downgrade() for migrator in migrators))
     left = [await tables(session) for session in sessions]
 
-    assert up == [(FIRST, "0002_next"), (FIRST,), (FIRST, "0002_next")]
-    assert down == [("0002_next",), (FIRST,), ("0002_next",)]
-    assert [len(found) for found in left] == [20, 0, 20]
+    assert up == [(*PACKAGED, "0003_next"), PACKAGED, (*PACKAGED, "0003_next")]
+    assert down == [("0003_next",), (LAST,), ("0003_next",)]
+    assert [len(found) for found in left] == [24, 20, 24]
 
 
 # Other apps.
@@ -441,6 +458,7 @@ async def test_agentdb_cannot_go_while_other_apps_build_on_it(session: Session, 
     core, second = folder.migrator(session), folder.migrator(session, "second")
     await core.upgrade()
     await second.upgrade()
+    await core.downgrade(FIRST)
     with pytest.raises(SchemaError, match="The tables of second build on those of agentdb"):
         await core.downgrade()
     await second.downgrade()

@@ -12,7 +12,7 @@ from agentdb.sql import Statement, StatementError, Statements, parse
 
 SQLITE = dialect_of("sqlite")
 POSTGRES = dialect_of("postgresql")
-ORIGINAL = Abilities(request_ids=False, unique_identity=False, support_tables=False)
+ORIGINAL = Abilities(request_ids=False, unique_identity=False, support_tables=False, resource_owners=False)
 
 
 def compiled(text: str, dialect: Dialect = POSTGRES, abilities: Abilities | None = None) -> tuple[str, tuple[str, ...]]:
