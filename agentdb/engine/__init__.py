@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from agentdb.engine.batch import Batcher
 from agentdb.engine.channel import settle
-from agentdb.engine.client import Client, Row
+from agentdb.engine.client import Client
 from agentdb.engine.dialect import Dialect, Target, resolve
 from agentdb.engine.session import Abilities, Session
-from agentdb.engine.steps import Many, Query, Steps
+from agentdb.engine.steps import Many, Query, Row, Steps
 
-__all__ = ["Abilities", "Client", "Dialect", "Many", "Query", "Row", "Session", "Steps", "Target", "resolve", "settle"]
+__all__ = [
+    "Abilities",
+    "Batcher",
+    "Client",
+    "Dialect",
+    "Many",
+    "Query",
+    "Row",
+    "Session",
+    "Steps",
+    "Target",
+    "resolve",
+    "settle",
+]

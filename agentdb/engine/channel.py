@@ -6,9 +6,14 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+
+from agentdb.engine.steps import Encode, Many, Outcome, Query, Row, Steps, drive_awaiting
 
 T = TypeVar("T")
+
+HURRY_S: Final = 0.02
+"""How often a call is hurried once nobody waits for its result."""
 
 
 class Result(NamedTuple):
@@ -41,9 +46,77 @@ class Channel(ABC):
     async def control(self, sql: str) -> None:
         """Run BEGIN, COMMIT, SAVEPOINT and the like."""
 
+    async def drive(self, steps: Callable[[], Steps[T]], encode: Encode) -> Outcome[T]:
+        """Run a unit of work.
+
+        Raises:
+            Exception: The driver's, when a statement failed. What the unit itself raised is in the outcome.
+        """
+        return await drive_awaiting(steps, encode, self._answered)
+
+    async def drive_part(self, steps: Callable[[], Steps[T]], encode: Encode, savepoint: str) -> Outcome[T]:
+        """Run a unit of work in a savepoint, which ends with it if the unit came to a result.
+
+        After a refusal or an error the caller undoes it.
+        """
+        await self.control(f"SAVEPOINT {savepoint}")
+        outcome = await self.drive(steps, encode)
+        if outcome.refusal is None:
+            await self.control(f"RELEASE SAVEPOINT {savepoint}")
+        return outcome
+
+    async def _answered(self, step: Query | Many) -> Sequence[Row]:
+        if isinstance(step, Query):
+            return (await self.execute(step.sql, step.values)).rows
+        await self.execute_many(step.sql, list(step.rows))
+        return ()
+
 
 Work: TypeAlias = Callable[[Channel], Awaitable[T]]
 Around: TypeAlias = Callable[[Channel], AbstractAsyncContextManager[None]]
+
+
+class Answer(Generic[T]):
+    """What another thread works out for a caller, who goes on only when nothing is under way any more.
+
+    Attributes:
+        is_given: Whether the caller may go on. Set on the event loop.
+        error: Why there is no result.
+    """
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.is_given = False
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def give(self) -> None:
+        """Wake the caller."""
+        self.is_given = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self, on_cancel: Callable[[], bool]) -> T:
+        """Wait for it, even if the caller is cancelled, and deliver the cancellation afterwards.
+
+        Args:
+            on_cancel: Called when the caller is cancelled. True says that nothing will come, so nobody has to wait.
+        """
+        cancelled: asyncio.CancelledError | None = None
+        while not self.is_given:
+            self._waiter = self.loop.create_future()
+            try:
+                await self._waiter
+            except asyncio.CancelledError as error:
+                cancelled = error
+                if on_cancel():
+                    break
+        if cancelled is not None:
+            raise cancelled from self.error
+        if self.error is not None:
+            raise self.error
+        return self.result  # type: ignore[return-value]  # None is a result where T has it
 
 
 async def settle(work: Coroutine[Any, Any, T], *, on_cancel: Callable[[], None] | None = None) -> T:
@@ -58,7 +131,7 @@ async def settle(work: Coroutine[Any, Any, T], *, on_cancel: Callable[[], None] 
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
-            await asyncio.wait({task}, timeout=0.02 if cancelled and on_cancel else None)
+            await asyncio.wait({task}, timeout=HURRY_S if cancelled and on_cancel else None)
         except asyncio.CancelledError as error:
             cancelled = error
         if cancelled and on_cancel and not task.done():

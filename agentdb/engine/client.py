@@ -11,22 +11,23 @@ from __future__ import annotations
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, ClassVar, Final, TypeAlias, TypeVar
+from functools import partial
+from typing import Any, ClassVar, Final, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from agentdb.engine.channel import Around, Channel, Result, Work, settle
 from agentdb.engine.dialect import ConnectionLostError, Dialect, Target
+from agentdb.engine.steps import Steps
 from agentdb.engine.transaction import Transaction, open_transactions
 from agentdb.engine.values import checked
-from agentdb.errors import DeadlineError, OutcomeUnknownError, TransactionError
+from agentdb.errors import DeadlineError, OutcomeUnknownError, TransactionError, UnavailableError
 
 ALIAS: Final = "agentdb"
 """The one connection name of all handles: Tortoise keeps statements by name, ours are kept by dialect as well."""
 
-Row: TypeAlias = Mapping[str, Any]
 T = TypeVar("T")
 
 _READ: Final = re.compile(r"\s*(SELECT|VALUES|EXPLAIN|WITH)\b", re.IGNORECASE)
@@ -75,8 +76,8 @@ class Client(BaseDBAsyncClient, ABC):
         """
 
     @abstractmethod
-    async def _give_back(self, channel: Channel) -> None:
-        """Make `channel` free again; whatever it left open is rolled back."""
+    def _give_back(self, channel: Channel) -> Coroutine[Any, Any, None] | None:
+        """Make `channel` free again; whatever it left open is rolled back, which may have to be awaited."""
 
     @abstractmethod
     def _is_write(self, sql: str) -> bool:
@@ -137,7 +138,66 @@ class Client(BaseDBAsyncClient, ABC):
 
     def joined(self) -> Transaction | None:
         """The transaction of this client that the current context is in, if any."""
-        return next((one for one in reversed(open_transactions.get()) if one.client is self), None)
+        opened = open_transactions.get()
+        return next((one for one in reversed(opened) if one.client is self), None) if opened else None
+
+    async def query(self, steps: Callable[[], Steps[T]], *, is_short: bool) -> T:
+        """Drive `steps`, which only read.
+
+        Args:
+            is_short: They need no common snapshot, and are sure to be over soon.
+
+        Raises:
+            AgentDBError: Whatever the database said, translated.
+        """
+        self._check_loop()
+        joined = self.joined()
+        if joined is not None:
+            return await joined.query(steps, self._encoded)
+        if not is_short:
+            return await self._snapshot(steps)
+        if self.arrive is not None:
+            await self.arrive()
+        async with self._channel(writing=False) as channel:
+            outcome = await self.in_time(
+                lambda channel: channel.drive(steps, self._encoded),
+                channel,
+                within_s=self.options.statement_timeout_s,
+            )
+        return outcome.get()
+
+    async def _snapshot(self, steps: Callable[[], Steps[T]]) -> T:
+        try:
+            async with self._outermost("repeatable read", None, False, _nothing_around) as snapshot:
+                return await snapshot.query(steps, self._encoded)
+        except OutcomeUnknownError as error:  # it wrote nothing
+            raise UnavailableError("The connection ended during a read.", engine_code=error.engine_code) from error
+
+    async def write(
+        self,
+        steps: Callable[[], Steps[T]],
+        *,
+        told: Callable[[T], None] | None = None,
+        limit: asyncio.Timeout | None = None,
+    ) -> T:
+        """Drive `steps` in one transaction, or in a savepoint of the one that is joined.
+
+        Args:
+            told: Called with the result once it is kept.
+            limit: The caller's own deadline, if it has one.
+
+        Raises:
+            AgentDBError: Whatever the database said, translated; nothing was done, unless it is OutcomeUnknownError.
+        """
+        self._check_loop()
+        joined = self.joined()
+        if joined is not None:
+            return await joined.write(steps, self._encoded, told=told)
+        async with self._outermost(None, self.options.transaction_timeout_s, False, _nothing_around) as transaction:
+            result = await transaction.query(steps, self._encoded)
+            if told is not None:
+                transaction.on_commit(partial(told, result))
+        return result
 
     @asynccontextmanager
     async def _outermost(
@@ -172,14 +232,19 @@ class Client(BaseDBAsyncClient, ABC):
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise DeadlineError(
-                f"No connection was free, or could be opened, within {self.options.acquire_timeout_s} s; nothing was "
-                "done. Another task holds a transaction, the pool is too small, or the server does not answer."
-            ) from None
+            raise self._none_free() from None
         try:
             yield channel
         finally:
-            await settle(self._give_back(channel))
+            left = self._give_back(channel)
+            if left is not None:
+                await settle(left)
+
+    def _none_free(self) -> DeadlineError:
+        return DeadlineError(
+            f"No connection was free, or could be opened, within {self.options.acquire_timeout_s} s; nothing was "
+            "done. Another task holds a transaction, the pool is too small, or the server does not answer."
+        )
 
     async def in_time(self, work: Work[T], channel: Channel, *, within_s: float | None) -> T:
         """Run `work`, cancelled after `within_s` seconds; never if that is None.

@@ -25,6 +25,7 @@ from agentdb.errors import AgentDBError, ConfigurationError, ConflictError, Sche
 if TYPE_CHECKING:
     from agentdb.engine.client import Client
     from agentdb.engine.introspection import Catalogue
+    from agentdb.engine.word_table import WordTable
 
 
 class RefusedError(ConflictError, IntegrityError):
@@ -98,8 +99,14 @@ class Dialect(ABC):
     title: ClassVar[str]
     """As people call it."""
 
+    merges_writes: ClassVar[bool] = False
+    """Whether the writes of many callers leave as one statement; see `agentdb.engine.batch`."""
+
     alters_columns: ClassVar[bool] = True
     """Whether a column's type, null and foreign key can be changed in place; if not, its table is rebuilt."""
+
+    word_table: ClassVar[WordTable | None] = None
+    """Where the words of messages are looked up, if the table that keeps them cannot be indexed for it."""
 
     @abstractmethod
     def target(self, url: Url, settings: Settings, *, source: str) -> Target:
@@ -163,6 +170,10 @@ class Dialect(ABC):
         Raises:
             UnsupportedError: The original package never ran on this engine.
         """
+
+    @abstractmethod
+    async def enable_vectors(self, client: Client) -> bool:
+        """Let statements compare embeddings; whether they can. Nothing is made in the database for it."""
 
     @abstractmethod
     def placeholder(self, position: int) -> str:

@@ -7,6 +7,7 @@ The range is the same on every engine, so that the answer is too.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, localcontext
 from typing import Final
 
@@ -49,6 +50,16 @@ def cost_usd(tokens: Tokens, price: Price) -> Decimal:
     """US dollars for `tokens` at `price`, rounded once, half-even, to ten decimals."""
     with localcontext(_EXACT):
         return _in_range(sum((n * rate for n, rate in zip(tokens, price, strict=True)), Decimal(0)) / 1000)
+
+
+def sum_usd(amounts: Iterable[Decimal]) -> Decimal:
+    """The sum of amounts, exact whatever the application's own context says.
+
+    Raises:
+        InvalidInputError: It is outside ±900,000,000.
+    """
+    with localcontext(_EXACT):
+        return _in_range(sum(amounts, Decimal(0)))
 
 
 def to_units(amount: Decimal) -> int:

@@ -25,6 +25,7 @@ from agentdb.engine.dialect import (
 )
 from agentdb.engine.postgres_catalogue import PostgresCatalogue
 from agentdb.engine.url import Url, shown_authority
+from agentdb.engine.vectors import PGVECTOR_IS_THERE
 from agentdb.errors import (
     AccessDeniedError,
     AgentDBError,
@@ -101,6 +102,7 @@ class PostgresDialect(Dialect):
 
     name: ClassVar[str] = "postgres"
     title: ClassVar[str] = "PostgreSQL"
+    merges_writes: ClassVar[bool] = True
 
     def target(self, url: Url, settings: Settings, *, source: str) -> PostgresTarget:
         names = ("pool_size", "pooler", "isolation")
@@ -206,6 +208,9 @@ class PostgresDialect(Dialect):
         rows = (await client.fetch(_ORIGINAL_COLUMNS)).rows
         columns = {(row["of_table"], row["name"]) for row in rows if row["kind"] == "column"}
         return columns, {row["name"] for row in rows if row["kind"] == "index"}
+
+    async def enable_vectors(self, client: Client) -> bool:
+        return bool((await client.fetch(PGVECTOR_IS_THERE)).rows[0]["is_there"])
 
     def placeholder(self, position: int) -> str:
         return f"${position}"

@@ -1,13 +1,14 @@
-"""PostgreSQL behind Tortoise: asyncpg's pool without its reset query, and transactions that survive cancellation."""
+"""PostgreSQL behind Tortoise: connections at the price of a query, and transactions that survive cancellation."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final
 
 import asyncpg
@@ -16,55 +17,21 @@ from tortoise.backends.asyncpg.executor import AsyncpgExecutor
 from tortoise.backends.asyncpg.schema_generator import AsyncpgSchemaGenerator
 from tortoise.backends.base_postgres.client import BasePostgresClient
 
-from agentdb.engine.channel import Channel, Result, settle
-from agentdb.engine.client import Client, closed_handle, only_reads
+from agentdb.engine.channel import Channel, settle
+from agentdb.engine.client import closed_handle, only_reads
 from agentdb.engine.dialect import no_database
 from agentdb.engine.embedded import EmbeddedServer, release_server, start_server
+from agentdb.engine.flight import MergingClient
 from agentdb.engine.orm import DialectExecutor
 from agentdb.engine.postgres import PostgresTarget, dialect
-from agentdb.errors import TransactionError
+from agentdb.engine.postgres_channel import PostgresChannel
+from agentdb.engine.postgres_pool import PostgresPool
 
 START_TIMEOUT_S: Final = 60.0
 """What an embedded server may take to be made, or to recover after a crash."""
 
-_COUNTED: Final = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
-_RETURNING: Final = re.compile(r"\bRETURNING\b", re.IGNORECASE)
 
-
-class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
-    def get_reset_query(self) -> str:
-        # The stock one costs a round trip on every release and undoes session state that we never make.
-        return ""
-
-
-class PostgresChannel(Channel):
-    """One pooled connection."""
-
-    def __init__(self, pool: Any, connection: Any, *, control_timeout_s: float) -> None:
-        self.pool = pool
-        self.connection = connection
-        self._control_timeout_s = control_timeout_s
-
-    async def execute(self, sql: str, values: Sequence[Any]) -> Result:
-        if _COUNTED.match(sql) and not _RETURNING.search(sql):
-            status: str = await self.connection.execute(sql, *values)
-            return Result([], int(status.rpartition(" ")[2]))
-        rows = await self.connection.fetch(sql, *values)
-        return Result(rows, len(rows))
-
-    async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        await self.connection.executemany(sql, rows)
-
-    async def execute_script(self, sql: str) -> None:
-        await self.connection.execute(sql)
-
-    async def control(self, sql: str) -> None:
-        status = await self.connection.execute(sql, timeout=self._control_timeout_s)
-        if (sql, status) == ("COMMIT", "ROLLBACK"):  # no error: that is how PostgreSQL ends a failed transaction
-            raise TransactionError("A statement of this transaction failed unnoticed, so it was rolled back.")
-
-
-class PostgresClient(Client):
+class PostgresClient(MergingClient):
     """The pool of one handle."""
 
     dialect = dialect
@@ -80,7 +47,7 @@ class PostgresClient(Client):
         self._create = create
         self.default_isolation = target.options.isolation
         self._target = target
-        self._pool: Any = None
+        self._pool: PostgresPool | None = None
         self._server: EmbeddedServer | None = None
 
     async def create_connection(self, with_db: bool) -> None:
@@ -88,14 +55,12 @@ class PostgresClient(Client):
             if self._target.directory is not None:
                 self._server = await settle(asyncio.to_thread(self._start, self._target.directory))
             try:
-                self._pool = await asyncpg.create_pool(
-                    min_size=0,
-                    max_size=self._target.options.pool_size,
-                    connection_class=_Connection,
+                self._pool = await PostgresPool.open(
+                    size=self._target.options.pool_size,
+                    patience_s=self.options.connect_timeout_s,
+                    control_timeout_s=self.options.statement_timeout_s,
                     **_connect_arguments(self._target, self._server),
                 )
-                # An unreachable server is told here, not at the first query.
-                await self._pool.release(await self._pool.acquire())
             except BaseException:
                 await settle(self.close())
                 raise
@@ -109,11 +74,7 @@ class PostgresClient(Client):
     async def close(self) -> None:
         pool, self._pool = self._pool, None
         if pool is not None:
-            try:
-                await asyncio.wait_for(pool.close(), self.options.connect_timeout_s)
-            except Exception as error:
-                self.log.warning("%s was closed by force: %s.", self._target.shown, type(error).__name__)
-                pool.terminate()
+            await pool.close(self._target.shown)
         server, self._server = self._server, None
         if server is not None:
             await asyncio.to_thread(release_server, server)
@@ -121,7 +82,16 @@ class PostgresClient(Client):
     @property
     def idle_connections(self) -> tuple[int, int]:
         """How many connections are open, and how many of them are idle."""
-        return self._pool.get_size(), self._pool.get_idle_size()
+        return self._open_pool.sizes
+
+    @property
+    def _open_pool(self) -> PostgresPool:
+        if self._pool is None:
+            raise closed_handle()
+        return self._pool
+
+    def lease(self) -> Lease:
+        return Lease(self._open_pool, partial(super()._channel, writing=True))
 
     @asynccontextmanager
     async def single_connection(self) -> AsyncIterator[Any]:
@@ -136,24 +106,45 @@ class PostgresClient(Client):
     def _is_write(self, sql: str) -> bool:
         return not only_reads(sql)
 
-    async def _take(self, *, writing: bool) -> Channel:
-        pool = self._pool
-        if pool is None:
-            raise closed_handle()
-        try:
-            connection = await pool.acquire()
-        except asyncpg.InterfaceError:
-            if self._pool is None:  # closed while we waited
-                raise closed_handle() from None
-            raise
-        return PostgresChannel(pool, connection, control_timeout_s=self.options.statement_timeout_s)
+    def _channel(self, *, writing: bool) -> Lease:  # type: ignore[override]  # no generator, but entered like one
+        return self.lease()
 
-    async def _give_back(self, channel: Channel) -> None:
+    async def _take(self, *, writing: bool) -> Channel:
+        return await self._open_pool.take()
+
+    def _give_back(self, channel: Channel) -> Coroutine[Any, Any, None] | None:
         assert isinstance(channel, PostgresChannel)
-        try:
-            await channel.pool.release(channel.connection, timeout=self.options.connect_timeout_s)
-        except Exception as error:  # the pool has ended the connection and will open another
-            self.log.debug("A connection could not be reused: %s", type(error).__name__)
+        return None if channel.pool.put(channel) else channel.pool.release(channel)
+
+
+class Lease:
+    """A connection for the length of a block: one that was kept aside, or one that has to be waited for.
+
+    A context manager that is a generator, with its deadline, would take half as long as a short query.
+    """
+
+    def __init__(self, pool: PostgresPool, waiting: Callable[[], AbstractAsyncContextManager[Channel]]) -> None:
+        self._pool = pool
+        self._waiting = waiting
+        self._waited: AbstractAsyncContextManager[Channel] | None = None
+
+    async def __aenter__(self) -> PostgresChannel:
+        channel = self._pool.idle()
+        if channel is None:
+            self._waited = self._waiting()
+            taken = await self._waited.__aenter__()
+            assert isinstance(taken, PostgresChannel)
+            return taken
+        self._channel = channel
+        return channel
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._waited is not None:
+            await self._waited.__aexit__(kind, error, trace)
+        elif not self._pool.put(self._channel):
+            await settle(self._pool.release(self._channel))
 
 
 class _PostgresExecutor(DialectExecutor, AsyncpgExecutor):

@@ -7,19 +7,21 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import stamina
 
 from agentdb.engine.channel import settle
-from agentdb.engine.client import Client, Row, closed_handle
+from agentdb.engine.client import Client, closed_handle
 from agentdb.engine.dialect import Dialect, Target
 from agentdb.engine.orm import TortoiseSession
-from agentdb.engine.steps import Many, Steps
+from agentdb.engine.steps import Row, Steps
 from agentdb.engine.transaction import Transaction
 from agentdb.errors import DeadlineError, UnavailableError, UnsupportedError
 
 T = TypeVar("T")
+
+_Attempt: TypeAlias = Callable[[asyncio.Timeout | None], Awaitable[T]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,16 @@ class Abilities:
         unique_identity: E-mails, API keys and the natural keys of the catalog are unique.
         support_tables: The tables named `agentdb_...` are there.
         resource_owners: `Resource` keeps its user and conversation.
+        word_table: SQLite's own full-text index has been made. No migration makes it; see `agentdb.engine.word_table`.
+        vectors: Statements can compare embeddings. Extensions make it so; see `agentdb.engine.vectors`.
     """
 
     request_ids: bool = True
     unique_identity: bool = True
     support_tables: bool = True
     resource_owners: bool = True
+    word_table: bool = False
+    vectors: bool = False
 
     def require(self, ability: str) -> None:
         """
@@ -91,8 +97,7 @@ class Session:
         Raises:
             TransactionError: It is closed.
         """
-        if not self._is_open:
-            raise closed_handle()
+        self._check_open()
         with self._tortoise.entered():
             yield
 
@@ -145,12 +150,16 @@ class Session:
 
         Args:
             timeout_s: For the whole call with its repetitions.
-            is_short: Every statement is bounded and served by an index, so it may run on the event loop's thread.
+            is_short: Every statement is bounded and served by an index, so it may run on the event loop's thread. If
+                not, all of them see one state of the database.
 
         Raises:
             DeadlineError: `timeout_s` has passed.
         """
-        return await self.read(partial(self._driven, steps), timeout_s=timeout_s)
+        self._check_open()
+        if timeout_s is None:
+            return await self._attempted(lambda _: self.client.query(steps, is_short=is_short), None)
+        return await self._limited(lambda _: self.client.query(steps, is_short=is_short), timeout_s, [])
 
     async def write(
         self,
@@ -170,45 +179,55 @@ class Session:
         Raises:
             DeadlineError: `timeout_s` has passed; nothing was done.
         """
+        self._check_open()
+        if timeout_s is None:
+            return await self._attempted(lambda _: self.client.write(steps, told=on_commit), None)
+        committed: list[T] = []
 
-        async def work() -> T:
-            result = await self._driven(steps)
-            transaction = self.client.joined()
-            if on_commit is not None and transaction is not None:
-                transaction.on_commit(partial(on_commit, result))
-            return result
+        def told(result: T) -> None:
+            committed.append(result)
+            if on_commit is not None:
+                on_commit(result)
 
-        return await self.unit(work, timeout_s=timeout_s)
+        return await self._limited(lambda limit: self.client.write(steps, told=told, limit=limit), timeout_s, committed)
 
-    async def _driven(self, steps: Callable[[], Steps[T]]) -> T:
-        running = steps()
-        try:
-            step = next(running)
-            while True:
-                if isinstance(step, Many):
-                    await self.client.execute_many(step.sql, [list(row) for row in step.rows])
-                    step = running.send(())
-                else:
-                    step = running.send((await self.client.fetch(step.sql, step.values)).rows)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise closed_handle()
 
     async def _repeated(self, work: Callable[[], Awaitable[T]], timeout_s: float | None, committed: list[T]) -> T:
-        attempts = 1 if self.client.joined() is not None else 10
+        if timeout_s is None:
+            return await self._attempted(lambda _: work(), None)
+        return await self._limited(lambda _: work(), timeout_s, committed)
+
+    async def _limited(self, attempt: _Attempt[T], timeout_s: float, committed: list[T]) -> T:
+        if timeout_s <= 0:
+            raise DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
         try:
             async with asyncio.timeout(timeout_s) as limit:
-                async for attempt in stamina.retry_context(
-                    on=UnavailableError, attempts=attempts, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
-                ):
-                    with attempt:
-                        return await work()
+                return await self._attempted(attempt, limit)
         except TimeoutError:
             if not limit.expired():
                 raise
             if committed:  # the deadline passed during COMMIT, which then succeeded
                 return committed[0]
             raise DeadlineError(f"Not done within {timeout_s} s, and rolled back.") from None
+
+    async def _attempted(self, attempt: _Attempt[T], limit: asyncio.Timeout | None) -> T:
+        """Most calls need one attempt, and do not pay for the machinery of the others."""
+        try:
+            return await attempt(limit)
+        except UnavailableError as error:
+            if self.client.joined() is not None:
+                raise
+            first = error
+        async for retry in stamina.retry_context(
+            on=UnavailableError, attempts=10, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
+        ):
+            with retry:
+                if retry.num == 1:
+                    raise first
+                return await attempt(limit)
         raise AssertionError("stamina gives at least one attempt")
 
     async def _connect(self) -> None:

@@ -28,6 +28,8 @@ from agentdb.engine.dialect import (
 from agentdb.engine.money import to_units
 from agentdb.engine.sqlite_catalogue import SqliteCatalogue
 from agentdb.engine.url import Url
+from agentdb.engine.vectors import sqlite_vec
+from agentdb.engine.word_table import WordTable
 from agentdb.errors import (
     AgentDBError,
     ConfigurationError,
@@ -54,10 +56,13 @@ class SqliteOptions(Options):
         durability: "full" survives a power failure with every acknowledged write; "fast" may lose the last ones, never
             the file.
         readers: Reader connections at most; with 0 reads take turns with writes.
+        inline_reads: Short reads run on the event loop's thread. Switch it off where the file lies on a slow or remote
+            disk, which would hold up everything else.
     """
 
     durability: Literal["full", "fast"]
     readers: NonNegativeInt = 4
+    inline_reads: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,7 @@ class SqliteDialect(Dialect):
     name: ClassVar[str] = "sqlite"
     title: ClassVar[str] = "SQLite"
     alters_columns: ClassVar[bool] = False
+    word_table: ClassVar[WordTable | None] = WordTable()
 
     def target(self, url: Url, settings: Settings, *, source: str) -> SqliteTarget:
         if url.hosts or url.user or url.password:
@@ -163,6 +169,16 @@ class SqliteDialect(Dialect):
 
     async def original_columns(self, client: Client) -> tuple[set[tuple[str, str]], set[str]]:
         raise UnsupportedError("The original package keeps its data in PostgreSQL. Give a postgresql:// URL.")
+
+    async def enable_vectors(self, client: Client) -> bool:
+        from agentdb.engine.sqlite_client import SqliteClient
+
+        assert isinstance(client, SqliteClient)
+        # It is looked for on another thread, because to find and try it touches files.
+        load = await asyncio.to_thread(sqlite_vec)
+        if load is not None:
+            client.extend(load)
+        return load is not None
 
     def placeholder(self, position: int) -> str:
         return f"?{position}"

@@ -7,12 +7,12 @@ an error nothing else of the transaction can be done.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple, TypeAlias, TypeVar
-
-from agentdb.engine.client import Row
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
+
+Row: TypeAlias = Mapping[str, Any]
 
 
 class Query(NamedTuple):
@@ -26,8 +26,63 @@ class Many(NamedTuple):
     """One statement for each of `rows`; it gives no rows back."""
 
     sql: str
-    rows: Sequence[Sequence[Any]]
+    rows: Iterable[Sequence[Any]]
 
 
 Steps: TypeAlias = Generator[Query | Many, Sequence[Row], T]
 """What `Session.query` and `Session.write` take, made anew for each attempt."""
+
+Encode: TypeAlias = Callable[[Sequence[Any]], list[Any]]
+"""Parameters as the driver takes them; values that no engine may see are refused."""
+
+
+class Outcome(NamedTuple, Generic[T]):
+    """What a unit came to when no statement failed: its result, or the error that it raised itself."""
+
+    result: T | None = None
+    refusal: Exception | None = None
+
+    def get(self) -> T:
+        """The result; a refusal is raised."""
+        if self.refusal is not None:
+            raise self.refusal
+        return self.result  # type: ignore[return-value]  # None is a result where T has it
+
+
+def drive(
+    steps: Callable[[], Steps[T]], encode: Encode, execute: Callable[[Query | Many], Sequence[Row]]
+) -> Outcome[T]:
+    """Run a unit where statements are answered at once. What `execute` raises ends it."""
+    running = steps()
+    rows: Sequence[Row] | None = None
+    while True:
+        try:
+            step = _encoded(running.send(rows), encode)  # type: ignore[arg-type]  # None starts it
+        except StopIteration as end:
+            return Outcome(end.value)
+        except Exception as error:
+            return Outcome(refusal=error)
+        rows = execute(step)
+
+
+async def drive_awaiting(
+    steps: Callable[[], Steps[T]], encode: Encode, execute: Callable[[Query | Many], Awaitable[Sequence[Row]]]
+) -> Outcome[T]:
+    """Run a unit where statements are awaited."""
+    running = steps()
+    rows: Sequence[Row] | None = None
+    while True:
+        try:
+            step = _encoded(running.send(rows), encode)  # type: ignore[arg-type]  # None starts it
+        except StopIteration as end:
+            return Outcome(end.value)
+        except Exception as error:
+            return Outcome(refusal=error)
+        rows = await execute(step)
+
+
+def _encoded(step: Query | Many, encode: Encode) -> Query | Many:
+    if isinstance(step, Query):
+        return Query(step.sql, encode(step.values))
+    # One by one: another thread's turn need not wait for all of them.
+    return Many(step.sql, map(encode, step.rows))

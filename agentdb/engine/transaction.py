@@ -10,10 +10,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from agentdb.engine.channel import Channel, Work, settle
 from agentdb.engine.dialect import ConnectionLostError
+from agentdb.engine.steps import Encode, Steps
 from agentdb.errors import (
     AgentDBError,
     ConflictError,
@@ -31,6 +33,17 @@ T = TypeVar("T")
 
 # What a COMMIT may answer that is certain: it was not done.
 _REFUSALS: Final = (ConflictError, DeadlineError, StorageError, TransactionError, UnavailableError)
+
+
+def commit_failure(error: AgentDBError) -> AgentDBError:
+    """What a failed COMMIT says to those who wait for it: `error` if it is certain that nothing was done."""
+    if isinstance(error, _REFUSALS) and not isinstance(error, ConnectionLostError):
+        return error
+    return OutcomeUnknownError(
+        "The connection failed during COMMIT, so the transaction may be stored or not. "
+        "Repeat it only with the same request_id.",
+        engine_code=error.engine_code,
+    )
 
 
 class Transaction:
@@ -81,6 +94,32 @@ class Transaction:
         async with self._turn():
             return await self.client.in_time(work, self._channel, within_s=self._statement_s())
 
+    async def query(self, steps: Callable[[], Steps[T]], encode: Encode) -> T:
+        """Drive `steps`, which only read, in it. What they raise themselves ends nothing."""
+        return (await self.run(lambda channel: channel.drive(steps, encode))).get()
+
+    async def write(
+        self, steps: Callable[[], Steps[T]], encode: Encode, *, told: Callable[[T], None] | None = None
+    ) -> T:
+        """Drive `steps` in it, as a part that can fail alone.
+
+        Args:
+            told: Called with the result once the whole is kept.
+        """
+        self._check_usable()
+        self._depth += 1
+        name = f"agentdb_{self._depth}"
+        try:
+            result = (await self.run(lambda channel: channel.drive_part(steps, encode, name))).get()
+        except BaseException:
+            await settle(self._undo(name))
+            raise
+        finally:
+            self._depth -= 1
+        if told is not None:
+            self.on_commit(partial(told, result))
+        return result
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[Transaction]:
         """A part that can fail alone."""
@@ -111,13 +150,10 @@ class Transaction:
                 await settle(self._committed())
         except AgentDBError as error:
             await settle(self._quietly("ROLLBACK"))
-            if isinstance(error, _REFUSALS) and not isinstance(error, ConnectionLostError):
+            failure = commit_failure(error)
+            if failure is error:
                 raise
-            raise OutcomeUnknownError(
-                "The connection failed during COMMIT, so the transaction may be stored or not. "
-                "Repeat it only with the same request_id.",
-                engine_code=error.engine_code,
-            ) from error
+            raise failure from error
 
     async def _committed(self) -> None:
         await self._channel.control("COMMIT")

@@ -23,7 +23,7 @@ import pytest
 from agentdb.engine import Session
 from agentdb.engine.channel import Channel
 from agentdb.engine.dialect import ConnectionLostError
-from agentdb.engine.sqlite_client import LOCK_SLICE_S
+from agentdb.engine.patience import LOCK_SLICE_S
 from agentdb.errors import (
     AccessDeniedError,
     AgentDBError,

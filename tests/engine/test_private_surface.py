@@ -13,6 +13,7 @@ from typing import Any
 
 import aiosqlite
 import asyncpg
+import pytest
 from tortoise import context as tortoise_context
 from tortoise.backends.asyncpg.executor import AsyncpgExecutor
 from tortoise.backends.base import executor as base_executor
@@ -126,6 +127,7 @@ def test_models_take_values_through_one_method() -> None:
 
 async def test_aiosqlite_runs_functions_on_its_thread() -> None:
     """`SqliteChannel` runs whole calls there, in one hop, and makes the thread a daemon before it starts."""
+    loop = asyncio.get_running_loop()
     connection = aiosqlite.connect(":memory:", isolation_level=None)
     assert not connection._thread.is_alive()
     connection._thread.daemon = True
@@ -134,7 +136,10 @@ async def test_aiosqlite_runs_functions_on_its_thread() -> None:
     raw = connection._conn
 
     assert isinstance(raw, sqlite3.Connection)
-    assert await connection._execute(lambda a, b: a + b, 1, 2) == 3  # type: ignore[no-untyped-call]  # as it is
+    ran = asyncio.Event()
+    connection._tx.put_nowait((None, lambda: loop.call_soon_threadsafe(ran.set)))
+    async with asyncio.timeout(10):
+        await ran.wait()
     await connection.close()
     assert connection._connection is None
     await connection.close()
@@ -167,6 +172,42 @@ async def test_asyncpg_pools_tell_their_size(postgres_url: str) -> None:
         assert (pool.get_size(), pool.get_idle_size()) == (1, 1)
         with contextlib.suppress(asyncpg.InterfaceError):
             await pool.release(connection, timeout=1)  # twice is harmless
+
+
+async def test_asyncpg_cancels_by_a_connection_of_its_own(postgres_url: str) -> None:
+    """`_cancel_current_command` asks for it in a task that `_cancellations` holds; the statement tells the outcome.
+
+    A channel uses the connection behind the pool's proxy (`_con`) and asks whether asyncpg itself is cancelling.
+    """
+    async with asyncpg.create_pool(postgres_url, min_size=0, max_size=1) as pool, pool.acquire() as proxy:
+        raw = proxy._con
+        statement = asyncio.create_task(raw.fetch("SELECT pg_sleep(60)"))
+        await asyncio.sleep(0.1)
+        raw._cancel_current_command(asyncio.get_running_loop().create_future())
+        assert len(raw._cancellations) == 1
+        with pytest.raises(asyncpg.QueryCanceledError):
+            await statement
+        await asyncio.wait(set(raw._cancellations) or {asyncio.ensure_future(asyncio.sleep(0))})
+
+        assert not raw._cancellations
+        assert not raw._protocol._is_cancelling()
+        assert await raw.fetchval("SELECT 1") == 1
+
+
+async def test_asyncpg_hands_notices_to_the_connection(postgres_url: str) -> None:
+    """Ours reads their fields, of which R names the server's routine in no language."""
+    seen: list[dict[str, str]] = []
+
+    class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
+        def _process_log_message(self, fields: dict[str, str], last_query: str) -> None:
+            seen.append(fields)
+            super()._process_log_message(fields, last_query)
+
+    connection = await asyncpg.connect(postgres_url, connection_class=Connection)
+    await connection.execute("DO $$ BEGIN RAISE WARNING 'x'; END $$")
+    await connection.close()
+
+    assert [(fields["C"], fields["R"]) for fields in seen] == [("01000", "exec_stmt_raise")]
 
 
 def test_every_private_name_is_covered_here() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentdb.engine.money import LIMIT, cost_usd, dollars, from_database, to_units
+from agentdb.engine.money import LIMIT, cost_usd, dollars, from_database, sum_usd, to_units
 from agentdb.errors import InvalidInputError
 from agentdb.types import Price, Tokens
 
@@ -149,3 +149,18 @@ def test_a_cost_past_the_range_is_an_error() -> None:
     """It could not be stored."""
     with pytest.raises(InvalidInputError, match="lies between"):
         cost_usd(Tokens(input=2**62), Price(input=Decimal(1)))
+
+
+def test_a_sum_is_exact_whatever_the_callers_context() -> None:
+    """An application that computes with four digits loses none here; a difference is a sum."""
+    with localcontext() as context:
+        context.prec = 4
+
+        assert str(sum_usd([LIMIT, SMALLEST.copy_negate()])) == "899999999.9999999999"
+    assert str(sum_usd([])) == "0E-10"
+
+
+def test_a_sum_does_not_leave_the_range() -> None:
+    """It would not fit where it goes."""
+    with pytest.raises(InvalidInputError, match="lies between"):
+        sum_usd([LIMIT, SMALLEST])

@@ -1,0 +1,302 @@
+"""Micro-batches: writes of many callers that leave as one statement, which is its own transaction.
+
+The first one leaves at once, and whatever arrives while it is under way leaves together when it is back: one round
+trip, one commit, one lock of a row that many want to change. Each member gets the answer that it would have got alone.
+Members of one key, which is the row that they lock, leave in order of arrival. While a flight waits for a row that
+somebody else has locked, members with other keys may leave beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, Generic, TypeAlias
+
+import stamina
+
+from agentdb.engine.dialect import ConnectionLostError
+from agentdb.engine.flight import Cabin, Flight, ItemT, Member, MergingClient, ResultT, in_doubt
+from agentdb.engine.session import Session
+from agentdb.engine.steps import Steps
+from agentdb.errors import (
+    AccessDeniedError,
+    AgentDBError,
+    ConfigurationError,
+    ConflictError,
+    DeadlineError,
+    OutcomeUnknownError,
+    SchemaError,
+    StorageError,
+    TransactionError,
+    UnavailableError,
+)
+
+MOST_FLIGHTS: Final = 4
+MOST_DOUBTS: Final = 3
+"""How many lost connections a write survives that has a request_id."""
+
+# The fault of no single member.
+_SHARED: Final = (AccessDeniedError, ConfigurationError, SchemaError, StorageError, TransactionError)
+
+Run: TypeAlias = Callable[[Sequence[ItemT]], Steps[Sequence["ResultT | AgentDBError | None"]]]
+"""Steps of exactly one statement, with an answer for each item: its result, the error that refuses it, or None for one
+that this statement does not decide. For the last two nothing was done."""
+
+
+class Batcher(Generic[ItemT, ResultT]):
+    """Writes of one kind.
+
+    Attributes:
+        fallbacks: How many flights failed as a whole, so that their members had to leave one by one.
+    """
+
+    def __init__(self, session: Session, run: Run[ItemT, ResultT]) -> None:
+        self.fallbacks = 0
+        self._session = session
+        self._run = run
+        self._client: MergingClient | None = None
+        self._waiting: deque[Member[ItemT, ResultT]] = deque()
+        self._flights: dict[Flight[ItemT, ResultT], asyncio.Task[None]] = {}
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a write of the current task may be merged with others.
+
+        One inside a transaction belongs to it. Statements for many know the schema only as agentdb makes it, and locks
+        only as READ COMMITTED has them.
+        """
+        session = self._session
+        can = session.abilities
+        return (
+            session.dialect.merges_writes
+            and (can.request_ids and can.unique_identity and can.support_tables)
+            and session.client.default_isolation in (None, "read committed")
+            and session.client.joined() is None
+        )
+
+    async def join(
+        self, item: ItemT, *, timeout_s: float | None = None, on_commit: Callable[[ResultT], None] | None = None
+    ) -> ResultT | None:
+        """Send `item` with whatever else is sent at this time.
+
+        Args:
+            timeout_s: For the whole call with its repetitions.
+            on_commit: Called with the result once it is kept, also when the caller was cancelled meanwhile.
+
+        Returns:
+            Its result; None if nothing was done, and another way has to do it or to say why not.
+
+        Raises:
+            DeadlineError: `timeout_s` has passed, or it took longer than a transaction may; nothing was done.
+            OutcomeUnknownError: The connection was lost, and there is no request_id under which to find out.
+            TransactionError: The handle is closed.
+        """
+        self._check_in()
+        if timeout_s is not None and timeout_s <= 0:
+            raise DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
+        member: Member[ItemT, ResultT] = Member(item, timeout_s=timeout_s, on_commit=on_commit)
+        self._waiting.append(member)
+        self._depart()
+        if timeout_s is None:
+            return await member.wait(partial(self._give_up, member))
+        timer = member.loop.call_later(timeout_s, self._be_late, member)
+        try:
+            return await member.wait(partial(self._give_up, member))
+        finally:
+            timer.cancel()
+
+    def _check_in(self) -> None:
+        client = self._session.client
+        assert isinstance(client, MergingClient)
+        client.check_loop()
+        if client is not self._client:  # a handle may connect anew, in another event loop
+            self._client, self._waiting, self._flights = client, deque(), {}
+
+    def _give_up(self, member: Member[ItemT, ResultT]) -> bool:
+        """Its caller was cancelled: whether it was not sent, and never will be."""
+        member.is_given_up = True
+        return self._withdrawn(member)
+
+    def _be_late(self, member: Member[ItemT, ResultT]) -> None:
+        member.is_late = True
+        if not member.is_given and self._withdrawn(member):
+            member.refuse_late()
+
+    def _withdrawn(self, member: Member[ItemT, ResultT]) -> bool:
+        if member.flight is not None:
+            member.flight.stop()
+        elif member in self._waiting:
+            self._waiting.remove(member)
+            return True
+        return False
+
+    # Who leaves when.
+
+    def _depart(self) -> None:
+        """Let a flight leave, if it may and somebody can go with it."""
+        if self._client is None or not self._waiting or len(self._flights) >= MOST_FLIGHTS:
+            return
+        if self._flights and not (all(flight.is_slow for flight in self._flights) and self._has_others()):
+            return
+        flight: Flight[ItemT, ResultT] = Flight(self._client, on_slow=self._depart)
+        # It begins after this turn of the event loop: whoever else writes in it comes along.
+        self._flights[flight] = asyncio.ensure_future(self._fly(flight))
+
+    def _has_others(self) -> bool:
+        keys = self._keys_under_way()
+        return any(member.item.key not in keys for member in self._waiting)
+
+    def _keys_under_way(self) -> set[int]:
+        return {member.item.key for flight in self._flights for member in flight.members}
+
+    def _boarded(self) -> list[Member[ItemT, ResultT]]:
+        """Who goes next, in order of arrival."""
+        cabin: Cabin[ItemT, ResultT] = Cabin(self._keys_under_way())
+        left: list[Member[ItemT, ResultT]] = []
+        while self._waiting and cabin.has_room_for(self._waiting[0]):
+            member = self._waiting.popleft()
+            if not cabin.take(member):
+                left.append(member)
+        self._waiting.extendleft(reversed(left))
+        return cabin.members
+
+    async def _fly(self, flight: Flight[ItemT, ResultT]) -> None:
+        flight.hopeful = tuple(self._waiting)
+        try:
+            await self._until_done(flight)
+        except BaseException as error:
+            self._disappoint(flight.hopeful, error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._flights.pop(flight, None)
+            self._depart()
+
+    async def _until_done(self, flight: Flight[ItemT, ResultT]) -> None:
+        try:
+            await self._carry(flight)
+            return
+        except UnavailableError:
+            pass  # only now there is something to repeat
+        async for attempt in stamina.retry_context(
+            on=UnavailableError, attempts=9, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
+        ):
+            with attempt:
+                await self._carry(flight)
+
+    def _disappoint(self, hopeful: Sequence[Member[ItemT, ResultT]], error: BaseException) -> None:
+        """Those who still wait learn that there is no connection, or never was a good moment."""
+        for member in hopeful:
+            if member in self._waiting:
+                self._waiting.remove(member)
+                member.refuse(error)
+
+    async def _carry(self, flight: Flight[ItemT, ResultT]) -> None:
+        """Take aboard who waits when there is a connection, and bring their answers.
+
+        Raises:
+            UnavailableError: It was not done; who was aboard waits again.
+        """
+        client = flight.client
+        if client.arrive is not None:
+            await client.arrive()
+        async with client.lease() as channel:
+            members = self._boarded()
+            if not members:
+                return
+            steps = partial(self._run, [member.item for member in members])
+            flight.leave(members, channel)
+            try:
+                answers = (await channel.drive(steps, client.encoded)).get()
+            except Exception as error:
+                flight.land()
+                self._fail(flight, members, client.translated(error))
+            except BaseException as error:
+                flight.land()
+                self._refuse(members, error)
+                raise
+            else:
+                flight.land()
+                for member, answer in zip(members, answers, strict=True):
+                    self._answer(member, answer)
+
+    # What becomes of them.
+
+    def _answer(self, member: Member[ItemT, ResultT], answer: ResultT | AgentDBError | None) -> None:
+        if isinstance(answer, AgentDBError):
+            member.error = answer
+        elif answer is not None:
+            member.result = answer
+            self._tell(member, answer)
+        member.give()
+
+    def _tell(self, member: Member[ItemT, ResultT], result: ResultT) -> None:
+        if member.on_commit is None:
+            return
+        try:
+            member.on_commit(result)
+        except Exception:
+            self._session.client.log.exception("A callback after a commit failed.")
+
+    def _fail(
+        self, flight: Flight[ItemT, ResultT], members: Sequence[Member[ItemT, ResultT]], error: Exception
+    ) -> None:
+        """Answer those aboard, or let them wait again."""
+        if isinstance(error, (ConnectionLostError, OutcomeUnknownError)):
+            self._doubt(members, error)
+        elif isinstance(error, UnavailableError):
+            flight.hopeful = self._queue_again(members)
+            raise error
+        elif isinstance(error, DeadlineError):
+            self._stopped(members, flight.seen(error))
+        elif isinstance(error, _SHARED) or not isinstance(error, AgentDBError):
+            self._refuse(members, error)
+        elif len(members) == 1:
+            members[0].give()
+        elif isinstance(error, ConflictError) and not all(member.is_repeated for member in members):
+            # Perhaps a request_id that another process has just used: the next snapshot shows it.
+            self._mark(members, is_repeated=True)
+        else:
+            self.fallbacks += 1
+            self._mark(members, is_alone=True)
+
+    def _doubt(self, members: Sequence[Member[ItemT, ResultT]], error: AgentDBError) -> None:
+        """Nobody knows whether it was done: those with a request_id find out by doing it again."""
+        again = []
+        for member in members:
+            member.doubts += 1
+            if member.item.request_id is None or member.doubts > MOST_DOUBTS:
+                member.refuse(in_doubt(error) if isinstance(error, ConnectionLostError) else error)
+            else:
+                again.append(member)
+        self._queue_again(again)
+
+    def _stopped(self, members: Sequence[Member[ItemT, ResultT]], error: DeadlineError | None) -> None:
+        """Nothing was done."""
+        if error is None:
+            self._queue_again(members)
+        else:
+            self._refuse(members, error)
+
+    def _mark(self, members: Sequence[Member[ItemT, ResultT]], **marks: Any) -> None:
+        for member in members:
+            for name, value in marks.items():
+                setattr(member, name, value)
+        self._queue_again(members)
+
+    def _refuse(self, members: Sequence[Member[ItemT, ResultT]], error: BaseException) -> None:
+        for member in members:
+            member.refuse(error)
+
+    def _queue_again(self, members: Sequence[Member[ItemT, ResultT]]) -> Sequence[Member[ItemT, ResultT]]:
+        """Let them be the next to leave, except for those who no longer want to."""
+        again = [member for member in members if not (member.is_late or member.is_given_up)]
+        self._waiting.extendleft(reversed(again))
+        for member in members:
+            if member.is_late:
+                member.refuse_late()
+            elif member.is_given_up:
+                member.give()
+        return again

@@ -1,0 +1,280 @@
+"""Group commit: units of work that wait for SQLite's writer share one transaction, and one hop to its thread.
+
+A commit waits for the disk, so sixteen units in one commit take little longer than one. Each unit gets the answer that
+it would have got alone: when a statement fails, or a unit raises after it wrote, the whole group is rolled back and its
+members are run again one by one, in their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Any, Final, TypeVar
+
+from agentdb.engine.channel import HURRY_S, Answer
+from agentdb.engine.dialect import Dialect
+from agentdb.engine.patience import Patience
+from agentdb.engine.steps import Encode, Many, Query, Row, Steps, drive
+from agentdb.engine.transaction import commit_failure
+from agentdb.errors import AgentDBError, ConflictError, DeadlineError
+
+T = TypeVar("T")
+
+LARGEST_GROUP: Final = 128
+LONGEST_S: Final = 0.005
+"""After so long a group takes no further member in, so that the first one does not wait for all."""
+
+
+class Member(Answer[T]):
+    """One unit of work on its way to the writer.
+
+    Attributes:
+        is_alone: It was in a group that failed, and is run again in one of its own.
+        limit: The caller's own deadline.
+    """
+
+    def __init__(
+        self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None, limit: asyncio.Timeout | None
+    ) -> None:
+        super().__init__()
+        self.steps = steps
+        self.limit = limit
+        self.since = self.loop.time()
+        self.is_alone = False
+        self.is_given_up = False
+        self.group: Group | None = None
+        self._told = told
+        self._claim = threading.Lock()
+
+    def claim(self) -> bool:
+        """Whether it is the caller's of this method alone: the writer's to run, or the loop's to answer without."""
+        return self._claim.acquire(blocking=False)
+
+    def again(self) -> None:
+        """Let it be run once more, alone."""
+        self.error, self.result = None, None
+        self.is_alone = True
+        self._claim = threading.Lock()
+
+    def give_up(self) -> bool:
+        """Its caller was cancelled: whether it will never run."""
+        self.is_given_up = True
+        if self.claim():
+            return True
+        if self.group is not None:
+            self.group.hurry(is_late=self.is_late)
+        return False
+
+    def refuse(self, error: AgentDBError) -> None:
+        """Answer without having run it, if nobody has begun it."""
+        if self.claim():
+            self.error = error
+            self.give()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its caller's deadline has passed."""
+        return self.limit is not None and self.limit.expired()
+
+    def tell(self) -> None:
+        """Tell of its result, which is kept.
+
+        Raises:
+            Exception: Whatever the one who is told raises.
+        """
+        if self.error is None and self._told is not None:
+            self._told(self.result)  # type: ignore[arg-type]  # None is a result where T has it
+
+
+class Group:
+    """Members in one transaction.
+
+    Attributes:
+        answered: Members whose outcome is settled.
+        again: Members that have to run once more, alone.
+        left: Members that were not begun.
+        is_kept: Whether it was committed.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member[Any]],
+        raw: sqlite3.Connection,
+        *,
+        dialect: Dialect,
+        encode: Encode,
+        limit_s: float,
+        lock_timeout_s: float,
+    ) -> None:
+        self.members = members
+        self.answered: list[Member[Any]] = []
+        self.again: list[Member[Any]] = []
+        self.left: Sequence[Member[Any]] = ()
+        self.is_kept = False
+        self._raw = raw
+        self._dialect = dialect
+        self._encode = encode
+        self._limit_s = limit_s
+        self._lock_timeout_s = lock_timeout_s
+        self._patience = Patience(lock_timeout_s)
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = self._loop.call_later(limit_s, self._expire)
+        self._begun_at: float | None = None
+        self._is_stopped = False
+        self._is_over_limit = False
+        self._is_committing = False
+        for member in members:
+            member.group = self
+
+    # On the event loop.
+
+    def hurry(self, *, is_late: bool) -> None:
+        """A caller no longer waits: stop if its deadline has passed, or nobody else waits either."""
+        if is_late or all(member.is_given_up for member in self.members):
+            self.stop()
+
+    def stop(self) -> None:
+        """Interrupt what it does and roll it back, unless it is being committed already."""
+        if self._timer is None:
+            return  # it is over
+        self._is_stopped = True
+        self._patience.end()
+        self._timer.cancel()
+        if not self._is_committing:
+            self._raw.interrupt()
+            # SQLite forgets an interruption that comes between two statements.
+            self._timer = self._loop.call_later(HURRY_S, self.stop)
+
+    def end(self) -> None:
+        """It is over: no interruption may reach the next one."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        waited = 0.0 if self._begun_at is None else time.monotonic() - self._begun_at
+        if waited < self._limit_s:  # it began late: another process held the lock
+            self._timer = self._loop.call_later(self._limit_s - waited, self._expire)
+            return
+        self._is_over_limit = True
+        self.stop()
+
+    # On the writer's thread.
+
+    def run(self) -> None:
+        """Run all members, in one transaction, as far as time allows."""
+        begun: list[Member[Any]] = []
+        try:
+            self._patience.run(self._begin, self._raw)
+            self._begun_at = time.monotonic()
+            self._run_members(begun)
+            self._check_running()
+        except sqlite3.Error as error:
+            self._answer([member for member in self.members if member.claim()], self._translated(error))
+        except Exception as error:
+            self._undo(begun, error)
+        else:
+            self._commit(begun)
+
+    def _begin(self, raw: sqlite3.Connection) -> None:
+        self._check_running()
+        if raw.in_transaction:  # an earlier rollback was refused
+            raw.execute("ROLLBACK")
+        raw.execute(self._dialect.begin(None))
+
+    def _run_members(self, begun: list[Member[Any]]) -> None:
+        until = time.monotonic() + LONGEST_S
+        for place, member in enumerate(self.members):
+            if begun and time.monotonic() > until:
+                self.left = self.members[place:]
+                return
+            if member.claim():
+                begun.append(member)
+                self._run_member(member)
+
+    def _run_member(self, member: Member[Any]) -> None:
+        before = self._raw.total_changes
+        outcome = drive(member.steps, self._encode, self._execute)
+        if outcome.refusal is not None and self._raw.total_changes != before:
+            raise outcome.refusal
+        member.result, member.error = outcome
+
+    def _execute(self, step: Query | Many) -> Sequence[Row]:
+        self._check_running()
+        try:
+            return execute(self._raw, step)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _check_running(self) -> None:
+        if self._is_stopped:
+            raise DeadlineError("The unit of work was stopped and rolled back.")
+
+    def _undo(self, begun: list[Member[Any]], error: Exception) -> None:
+        """Roll back after `error`, which the last member begun has met."""
+        is_undone = self._roll_back()
+        self.left = [member for member in self.members if member not in begun]
+        for member in begun:
+            if member.is_late or member.is_given_up:
+                self._answer([member], DeadlineError("The deadline has passed; the unit of work was rolled back."))
+            elif self._is_over_limit and member is begun[-1]:
+                self._answer([member], self._over_limit())
+            elif len(begun) > 1 and is_undone:
+                self.again.append(member)
+            else:
+                self._answer([member], error)
+
+    def _over_limit(self) -> DeadlineError:
+        return DeadlineError(f"The unit of work took over {self._limit_s:.3g} s and was rolled back.")
+
+    def _commit(self, begun: list[Member[Any]]) -> None:
+        self._is_committing = True
+        try:
+            Patience(self._lock_timeout_s).run(_commit, self._raw)
+        except sqlite3.Error as error:
+            failure = commit_failure(self._translated(error))
+            is_undone = self._roll_back()
+            if len(begun) > 1 and is_undone and isinstance(failure, ConflictError):
+                self.again = begun
+                return
+            self._answer([member for member in begun if member.error is None], failure)
+        else:
+            self.is_kept = True
+        self.answered = begun
+
+    def _roll_back(self) -> bool:
+        """Whether nothing is left of it."""
+        try:
+            if self._raw.in_transaction:  # after some errors SQLite has rolled back already
+                self._raw.execute("ROLLBACK")
+        except sqlite3.Error:
+            return False
+        return True
+
+    def _answer(self, members: Sequence[Member[Any]], error: Exception) -> None:
+        for member in members:  # each has one of its own, because raising it adds to it
+            member.error = copy(error)
+            member.error.__cause__ = error.__cause__
+        self.answered.extend(members)
+
+    def _translated(self, error: sqlite3.Error) -> AgentDBError:
+        translated = self._dialect.translate(error)
+        assert translated is not None
+        translated.__cause__ = error
+        return translated
+
+
+def execute(raw: sqlite3.Connection, step: Query | Many) -> Sequence[Row]:
+    """Run one step of a unit; its parameters are encoded."""
+    if isinstance(step, Query):
+        return raw.execute(step.sql, step.values).fetchall()
+    raw.executemany(step.sql, step.rows)
+    return ()
+
+
+def _commit(raw: sqlite3.Connection) -> None:
+    raw.execute("COMMIT")

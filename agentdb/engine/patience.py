@@ -1,0 +1,42 @@
+"""Waiting for the lock of a SQLite file that another process holds."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+LOCK_SLICE_S: Final = 0.1
+"""How long SQLite itself waits for another process's lock; nothing interrupts that, so we wait by such slices."""
+
+
+class Patience:
+    """How long to try again. The event loop may end it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    def end(self) -> None:
+        """Try no further."""
+        self._until = 0.0
+
+    def run(self, work: Callable[[sqlite3.Connection], T], raw: sqlite3.Connection) -> T:
+        """Run `work`, which does nothing when the lock is held, until it gets it.
+
+        Raises:
+            OperationalError: The time is over.
+        """
+        while True:
+            try:
+                return work(raw)
+            except sqlite3.OperationalError as error:
+                if not is_locked(error) or time.monotonic() >= self._until:
+                    raise
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether nothing was done because somebody else holds the file's lock."""
+    return error.sqlite_errorname in ("SQLITE_BUSY", "SQLITE_BUSY_RECOVERY")

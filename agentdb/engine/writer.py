@@ -1,0 +1,172 @@
+"""Who waits for SQLite's only writer, in order of arrival: transactions, and units of work that share one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from agentdb.engine.group import LARGEST_GROUP, Group, Member
+from agentdb.engine.steps import Steps
+from agentdb.errors import AgentDBError
+from agentdb.telemetry import logger
+
+T = TypeVar("T")
+
+_logger = logger("agentdb.engine")
+
+
+class GroupRunner(Protocol):
+    """What makes groups of members, and runs them on the writer's thread."""
+
+    def __call__(self, members: list[Member[Any]], done: Callable[[Group], None]) -> Group:
+        """Have them run, and call `done` on the event loop when they have."""
+
+
+class WriterQueue:
+    """Turns at the writer.
+
+    Args:
+        run: Runs members in one transaction.
+        after: Called after each turn.
+        patience_s: How long a member waits for its turn.
+        impatient: What it is told then.
+        closed: What it is told after `close`.
+
+    Attributes:
+        fallbacks: How many groups were rolled back, so that their members were run again one by one.
+    """
+
+    def __init__(
+        self,
+        run: GroupRunner,
+        *,
+        after: Callable[[], None],
+        patience_s: float,
+        impatient: Callable[[], AgentDBError],
+        closed: Callable[[], AgentDBError],
+    ) -> None:
+        self.fallbacks = 0
+        self._run = run
+        self._after = after
+        self._patience_s = patience_s
+        self._impatient = impatient
+        self._closed = closed
+        self._waiting: deque[Member[Any] | asyncio.Future[None]] = deque()
+        self._is_taken = False
+        self._is_closed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._group: Group | None = None
+
+    async def take(self) -> None:
+        """Wait for a turn of one's own, until `give_back`."""
+        if not self._is_taken:
+            self._is_taken = True
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it came at the same moment
+                self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """End one's turn."""
+        self._after()
+        self._next()
+
+    async def write(
+        self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None, limit: asyncio.Timeout | None
+    ) -> T:
+        """Run a unit of work, together with others that wait at the same time."""
+        member = Member(steps, told=told, limit=limit)
+        self._waiting.append(member)
+        if not self._is_taken:
+            self._is_taken = True
+            # Whoever else writes in this turn of the event loop comes along.
+            member.loop.call_soon(self._next)
+        elif self._timer is None:
+            self._timer = member.loop.call_at(member.since + self._patience_s, self._lose_patience)
+        return await member.wait(member.give_up)
+
+    def close(self) -> None:
+        """Answer all who have not had their turn, when it comes, that it is too late."""
+        self._is_closed = True
+
+    def stop(self) -> None:
+        """Interrupt the members that are being run."""
+        if self._group is not None:
+            self._group.stop()
+
+    def _next(self) -> None:
+        while self._waiting:
+            if isinstance(self._waiting[0], asyncio.Future):
+                turn = self._waiting.popleft()
+                assert isinstance(turn, asyncio.Future)
+                if not turn.done():
+                    turn.set_result(None)
+                    return
+            elif members := self._gathered():
+                self._group = self._run(members, self._finish)
+                return
+        self._is_taken = False
+
+    def _gathered(self) -> list[Member[Any]]:
+        """The members that come next and may share a transaction."""
+        found: list[Member[Any]] = []
+        while self._waiting and len(found) < LARGEST_GROUP:
+            member = self._waiting[0]
+            if isinstance(member, asyncio.Future) or (found and member.is_alone):
+                break
+            self._waiting.popleft()
+            if self._is_closed:
+                member.refuse(self._closed())
+            if member.is_given or member.is_given_up:
+                continue
+            found.append(member)
+            if member.is_alone:
+                break
+        return found
+
+    def _finish(self, group: Group) -> None:
+        group.end()
+        self._group = None
+        self._waiting.extendleft(reversed(group.left))
+        self._repeat(group.again)
+        for member in group.answered:
+            if group.is_kept:
+                _tell(member)
+            member.give()
+        self._after()
+        # Those who have just been answered and write again come along.
+        asyncio.get_running_loop().call_soon(self._next)
+
+    def _repeat(self, members: list[Member[Any]]) -> None:
+        self.fallbacks += bool(members)
+        for member in reversed(members):
+            if member.is_given_up:  # a moment ago: nobody else will answer its caller
+                member.give()
+            else:
+                member.again()
+                self._waiting.appendleft(member)
+
+    def _lose_patience(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        for member in self._waiting:
+            if isinstance(member, asyncio.Future) or member.is_given or member.is_given_up:
+                continue
+            if member.since + self._patience_s > loop.time():
+                self._timer = loop.call_at(member.since + self._patience_s, self._lose_patience)
+                return
+            member.refuse(self._impatient())
+
+
+def _tell(member: Member[Any]) -> None:
+    try:
+        member.tell()
+    except Exception:
+        _logger.exception("A callback after a commit failed.")

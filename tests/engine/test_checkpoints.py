@@ -1,0 +1,139 @@
+"""The write-ahead log of SQLite: copied back in the background, bounded, and gone when the database is closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from sqlite3 import connect
+
+import pytest
+
+from agentdb.engine import Many, Query, Session, Steps, checkpoints
+from agentdb.engine.checkpoints import Checkpoints
+from agentdb.engine.sqlite_client import SqliteClient
+from tests.engine.engines import file_of, opened
+
+TEXT = "x" * 100_000
+
+
+@pytest.fixture
+async def session(sqlite_url: str) -> AsyncIterator[Session]:
+    """An open session on a file."""
+    async with opened(sqlite_url) as made:
+        yield made
+
+
+def add(name: str) -> Steps[None]:
+    """One long row, or the same one anew."""
+    yield Query('INSERT INTO "Prompt" ("name", "content") VALUES (?1, ?2)', [name, TEXT])
+
+
+def checkpoints_of(session: Session) -> Checkpoints:
+    """Those of a session on a file."""
+    assert isinstance(session.client, SqliteClient)
+    assert session.client.checkpoints is not None
+    return session.client.checkpoints
+
+
+def log_of(session: Session) -> Path:
+    """The log beside the database."""
+    file = file_of(session.target.shown)
+    return file.with_name(f"{file.name}-wal")
+
+
+async def write(session: Session, megabytes: int) -> None:
+    """Rows of so much text, by several writers at once."""
+    for number in range(0, megabytes * 10, 10):
+        await asyncio.gather(*(session.write(partial(add, f"{number + place:05}")) for place in range(10)))
+
+
+async def idle(session: Session) -> None:
+    """Until no checkpoint is under way."""
+    while checkpoints_of(session)._task is not None:
+        await asyncio.sleep(0.01)
+
+
+async def test_the_log_does_not_grow_with_what_is_written(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under writes that never pause, where it would not start anew by itself."""
+    monkeypatch.setattr(checkpoints, "LARGEST_BYTES", 16_000_000)
+    await write(session, 60)
+    await idle(session)
+
+    assert log_of(session).stat().st_size < 40_000_000
+    assert file_of(session.target.shown).stat().st_size > 20_000_000
+
+
+async def test_many_small_commits_are_copied_back_too(session: Session) -> None:
+    """The log is used again from its beginning, so its length does not tell."""
+    await write(session, 6)
+    await idle(session)
+    touch = 'UPDATE "Prompt" SET "name" = \'changed\' WHERE "id" = 1'
+
+    def change() -> Steps[None]:
+        yield Query(touch)
+
+    for _ in range(checkpoints.COMMITS + 1):
+        await session.write(change)
+    await idle(session)
+
+    assert b"changed" in file_of(session.target.shown).read_bytes()
+    assert checkpoints_of(session)._commits < checkpoints.COMMITS
+
+
+async def test_a_reader_that_does_not_end_keeps_the_log_only_for_its_time(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for it; when it has gone, the writer empties what has become too long."""
+    monkeypatch.setattr(checkpoints, "LARGEST_BYTES", 8_000_000)
+    with closing(connect(file_of(session.target.shown), isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute('SELECT count(*) FROM "Role"').fetchone()
+        async with asyncio.timeout(60):
+            await write(session, 20)
+            await idle(session)
+        while_it_reads = log_of(session).stat().st_size
+        reader.execute("COMMIT")
+    await write(session, 30)
+    await idle(session)
+
+    assert while_it_reads > 20_000_000
+    assert log_of(session).stat().st_size < 20_000_000
+
+
+async def test_the_writer_leaves_it_to_the_background(session: Session) -> None:
+    """Its own commits never copy anything."""
+    assert [tuple(row) for row in await on_writer(session, "PRAGMA wal_autocheckpoint")] == [(0,)]
+
+
+async def on_writer(session: Session, sql: str) -> list[tuple[int, ...]]:
+    """What the writer's connection answers."""
+    async with session.transaction():
+        return [tuple(row) for row in (await session.client.fetch(sql)).rows]
+
+
+async def test_closing_leaves_one_whole_file(sqlite_url: str) -> None:
+    """Also in the middle of a checkpoint; what was acknowledged is there."""
+    async with opened(sqlite_url) as session:
+        await write(session, 12)
+        log = log_of(session)
+
+        def bulk() -> Steps[None]:
+            yield Many('INSERT INTO "Role" ("name") VALUES (?1)', [[f"bulk {row}"] for row in range(5000)])
+
+        await session.write(bulk)
+
+    assert not log.exists()
+    with closing(connect(file_of(sqlite_url))) as raw:
+        assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert raw.execute('SELECT count(*) FROM "Role"').fetchall() == [(5000,)]
+        assert raw.execute('SELECT count(*) FROM "Prompt"').fetchall() == [(120,)]
+
+
+async def test_a_database_in_memory_has_none() -> None:
+    """There is no log."""
+    async with opened("sqlite://:memory:") as session:
+        assert isinstance(session.client, SqliteClient)
+        assert session.client.checkpoints is None
