@@ -27,6 +27,7 @@ from agentdb.services import (
     AgentService,
     CatalogService,
     ConversationService,
+    KnowledgeService,
     UsageService,
 )
 
@@ -80,9 +81,10 @@ class Database:
         self._is_closed = False
         self.events = events = Events()
         self.access = AccessService(session, events=events, vault=vault, settings=settings)
-        self.catalog = CatalogService(session, events=events)
-        self.agents = AgentService(session, events=events, settings=settings)
+        self.catalog = CatalogService(session, events=events, vault=vault)
+        self.agents = AgentService(session, events=events, settings=settings, vault=vault)
         self.conversations = ConversationService(session, events=events)
+        self.knowledge = KnowledgeService(session, events=events)
         self.usage = UsageService(session, events=events)
 
     @property
@@ -169,7 +171,10 @@ class Database:
     async def close(self) -> None:
         """Disconnect. Closing twice is harmless."""
         self._is_closed = True
-        await self.session.close()
+        try:
+            await self.session.close()
+        finally:
+            self.events.close()  # after the calls under way, which still tell what they did
 
     async def __aenter__(self) -> Self:
         return self

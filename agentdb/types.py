@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Generic, NamedTuple, TypeVar
+from enum import Enum
+from typing import Final, Generic, NamedTuple, TypeVar
 
 Item_co = TypeVar("Item_co", covariant=True)
+
+
+class Unset(Enum):
+    """The type of `UNSET`."""
+
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+UNSET: Final = Unset.UNSET
+"""Stands for an argument that was not given, where None means something."""
 
 
 class Tokens(NamedTuple):

@@ -23,6 +23,12 @@ async def main() -> None:
         )
         print(f"cost {again.cost_usd}, remaining {again.remaining}")
 
+        # What a call may cost is held before it is made, so that agents at the same time cannot overspend together.
+        held = await db.usage.reserve(user_id=user.id, model=MODEL, input_tokens=500, output_tokens=100)
+        print(f"held {held.amount_usd}, remaining {held.remaining}")
+        charge = await db.usage.settle(held.id, user_id=user.id, model=MODEL, input_tokens=500, output_tokens=20)
+        print(f"cost {charge.cost_usd}, remaining {charge.remaining}")
+
         try:
             await db.usage.record(user_id=user.id, model=MODEL, output_tokens=500, request_id="b", enforce_budget=True)
         except agentdb.BudgetError as error:
@@ -33,4 +39,6 @@ asyncio.run(main())
 
 # cost 0.0060000000, remaining 0.0040000000
 # cost 0.0060000000, remaining 0.0040000000
-# refused: 0.0075000000 costs more than 0.0040000000
+# held 0.0030000000, remaining 0.0010000000
+# cost 0.0018000000, remaining 0.0022000000
+# refused: 0.0075000000 costs more than 0.0022000000

@@ -17,6 +17,7 @@ class Counts:
         simultaneous_starts: Rounds of eight processes that start on one empty database.
         killed_initialisers: Initialising processes that are killed, each at another moment.
         hostile_seed_files: Seed files that have to be refused.
+        charges_per_process: Charges of each of eight processes that spend from the same accounts.
     """
 
     cancelled_transactions: int
@@ -24,6 +25,7 @@ class Counts:
     simultaneous_starts: int
     killed_initialisers: int
     hostile_seed_files: int
+    charges_per_process: int
 
 
 SIZES: Final = {
@@ -33,6 +35,7 @@ SIZES: Final = {
         simultaneous_starts=2,
         killed_initialisers=5,
         hostile_seed_files=20,
+        charges_per_process=100,
     ),
     "full": Counts(
         cancelled_transactions=400,
@@ -40,6 +43,7 @@ SIZES: Final = {
         simultaneous_starts=10,
         killed_initialisers=20,
         hostile_seed_files=20,
+        charges_per_process=5_000,
     ),
 }
 SIZE: Final = os.environ.get("AGENTDB_PROOFS", "ci")

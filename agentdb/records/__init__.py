@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from agentdb.records.access import CreatedUser, Identity, Policy, Role, User
-from agentdb.records.agents import Agent, Prompt, Tool
+from agentdb.records.agents import Agent, AgentShare, AgentSummary, Prompt, Tool
 from agentdb.records.base import FrozenRecord
 from agentdb.records.catalog import Model, Provider
 from agentdb.records.conversations import Conversation, Message
-from agentdb.records.usage import Charge
+from agentdb.records.knowledge import Chunk, ChunkHit, Resource
+from agentdb.records.search import MessageHit
+from agentdb.records.usage import Charge, Reservation, UsageRow, UsageTotals
 
 __all__ = [
     "Agent",
+    "AgentShare",
+    "AgentSummary",
     "Charge",
+    "Chunk",
+    "ChunkHit",
     "Conversation",
     "CreatedUser",
     "FrozenRecord",
     "Identity",
     "Message",
+    "MessageHit",
     "Model",
     "Policy",
     "Prompt",
     "Provider",
+    "Reservation",
+    "Resource",
     "Role",
     "Tool",
+    "UsageRow",
+    "UsageTotals",
     "User",
 ]

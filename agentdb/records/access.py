@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
 
 from agentdb.config import Secret
 from agentdb.records.base import FrozenRecord, Moment, Money
@@ -41,6 +45,7 @@ class User(FrozenRecord):
     last_name: str | None = None
     status: str | None = None
     role_id: int | None = None
+    role: Role | None = None
     budget: Money | None = None
     remaining: Money | None = None
     created_at: Moment | None = None
@@ -58,7 +63,7 @@ class CreatedUser(User):
 
 
 class Identity(User):
-    """An authenticated user.
+    """A user who is known and active.
 
     Attributes:
         policies: What the role grants, as stored.
@@ -66,13 +71,36 @@ class Identity(User):
             what `*` stands for is written out. For a name that no policy mentions ask `allows`.
     """
 
-    role: Role | None = None
     policies: tuple[Policy, ...] = ()
     access: Mapping[str, frozenset[str]] = {}
 
     def allows(self, resource: str, action: str) -> bool:
         """Whether a policy grants `action` on `resource`."""
         return any(one.resource in (resource, _ANY) and one.action in (action, _ANY) for one in self.policies)
+
+
+class Rights(NamedTuple):
+    """What a role grants: its policies, and the access map that they come down to."""
+
+    policies: tuple[Policy, ...]
+    access: dict[str, frozenset[str]]
+
+
+# By the whole text, so that it never answers for rights that have changed. Users of one role share an entry.
+@lru_cache(maxsize=256)
+def stored_rights(text: str | None) -> Rights:
+    """The rights in a JSON list of `[id, name, resource, action, is granted]`, one for each policy that there is."""
+    return rights_of(sorted(orjson.loads(text or "[]")))
+
+
+def rights_of(policies: Sequence[Sequence[Any]]) -> Rights:
+    """The rights in rows of id, name, resource, action, and whether they are granted."""
+    known = [
+        (Policy(id=key, name=name, resource=resource, action=action), is_granted)
+        for key, name, resource, action, is_granted in policies
+    ]
+    granted = tuple(policy for policy, is_granted in known if is_granted)
+    return Rights(granted, access_map(granted, tuple(policy for policy, _ in known)))
 
 
 def access_map(granted: tuple[Policy, ...], known: tuple[Policy, ...]) -> dict[str, frozenset[str]]:

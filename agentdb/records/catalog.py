@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import PlainSerializer, PlainValidator
@@ -15,7 +16,13 @@ def price_of(stored: Price | Mapping[str, Any] | None) -> Price:
     """Stored prices by kind as dollars; a price that is missing is zero."""
     if isinstance(stored, Price):
         return stored
-    return Price(**{kind: money(value or 0) for kind, value in (stored or {}).items()})
+    return _decoded(**stored) if stored else Price()
+
+
+# By type too: a stored 5 counts 1e-10 dollars on one engine, and a Decimal of 5 is five dollars from the other.
+@lru_cache(maxsize=1024, typed=True)
+def _decoded(**stored: Any) -> Price:
+    return Price(**{kind: money(value or 0) for kind, value in stored.items()})
 
 
 StoredPrice: TypeAlias = Annotated[

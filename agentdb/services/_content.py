@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
-from agentdb.engine.values import json_text
+import orjson
+
+from agentdb.engine.values import INTEGER_MAX, INTEGER_MIN, MAX_JSON_BYTES, MAX_JSON_DEPTH, json_text
 from agentdb.errors import InvalidInputError
 
 MessageRole: TypeAlias = Literal["user", "assistant"]
 Content: TypeAlias = Sequence[Mapping[str, Any]]
 
 KINDS: Final = ("text", "toolUse", "toolResult", "reasoningContent", "document", "image")
+
+MIN_SUMMARY: Final = 50
 
 # Only a model asks for a tool, and only its caller answers, so no message can hold both.
 _FOREIGN: Final = {"user": "toolUse", "assistant": "toolResult"}
@@ -38,8 +43,64 @@ def content_json(content: Any, role: str) -> str:
     if not isinstance(content, (list, tuple)) or not content:
         raise InvalidInputError(f"content is a list of blocks that is not empty, found {content!r:.80}.")
     for position, block in enumerate(content):
-        _check_block(block, position, role)
-    return json_text(content)
+        if not _is_text_alone(block):
+            _check_block(block, position, role)
+    return _quick_json(content) or json_text(content)
+
+
+def summary_content(summary: Any) -> Any:
+    """The content of a summary, which may be given as its text.
+
+    Raises:
+        InvalidInputError: Its first block has no text of at least 50 characters.
+    """
+    content = [{"text": summary}] if isinstance(summary, str) else summary
+    if not is_summary(content):
+        raise InvalidInputError(
+            f"A summary begins with a text of at least {MIN_SUMMARY} characters, found {summary!r:.80}. "
+            "A shorter one would hide what was said and not replace it."
+        )
+    return content
+
+
+def is_summary(content: Any) -> bool:
+    """Whether a message with this content can stand for all that was said before it."""
+    first = content[0] if isinstance(content, (list, tuple)) and content else None
+    text = first.get("text") if isinstance(first, Mapping) else None
+    return isinstance(text, str) and len(text) >= MIN_SUMMARY
+
+
+def _is_text_alone(block: Any) -> bool:
+    return type(block) is dict and len(block) == 1 and type(block.get("text")) is str
+
+
+def _quick_json(value: Any) -> str | None:
+    """What `json_text` gives, in a third of the time; None where only that can say what is wrong, or whether it is."""
+    if not _is_plain(value, depth=1):
+        return None
+    try:
+        encoded = orjson.dumps(value)
+    except TypeError:  # a lone surrogate
+        return None
+    return encoded.decode() if len(encoded) <= MAX_JSON_BYTES else None
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether it is made of Python's own types, and of nothing that one engine would take and another refuse."""
+    kind = type(value)
+    if kind is str:
+        return "\x00" not in value
+    if kind is int:
+        return bool(INTEGER_MIN <= value <= INTEGER_MAX)
+    if kind is float:
+        return math.isfinite(value)
+    if kind is list and depth <= MAX_JSON_DEPTH:
+        return False not in [_is_plain(item, depth + 1) for item in value]
+    if kind is dict and depth <= MAX_JSON_DEPTH:
+        return False not in [
+            type(key) is str and "\x00" not in key and _is_plain(item, depth + 1) for key, item in value.items()
+        ]
+    return value is None or kind is bool
 
 
 def _check_block(block: Any, position: int, role: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any, Final
+from datetime import datetime
+from types import UnionType
+from typing import Any, Final, get_args
 
 import orjson
 
@@ -13,24 +15,24 @@ from agentdb.errors import InvalidInputError
 _VERSION: Final = 1
 
 
-def encode_cursor(listing: str, *place: int | str) -> str:
+def encode_cursor(listing: str, *place: int | str | datetime | None) -> str:
     """The cursor of a place in a list."""
     return base64.urlsafe_b64encode(orjson.dumps([_VERSION, listing, *place])).rstrip(b"=").decode()
 
 
-def decode_cursor(cursor: Any, listing: str, *kinds: type) -> tuple[Any, ...]:
+def decode_cursor(cursor: Any, listing: str, *kinds: type | UnionType) -> tuple[Any, ...]:
     """The place that `encode_cursor` wrote for this list.
 
     Args:
-        kinds: The types of its values.
+        kinds: The types of its values, such as `int` or `datetime | None`.
 
     Raises:
         InvalidInputError: It is broken, of another version, or from another list.
     """
     version, name, *place = _decoded(cursor)
-    if (version, name) != (_VERSION, listing) or tuple(map(type, place)) != kinds:
+    if (version, name, len(place)) != (_VERSION, listing, len(kinds)):
         raise _broken(cursor)
-    return tuple(place)
+    return tuple(_value(value, kind, cursor) for value, kind in zip(place, kinds, strict=True))
 
 
 def _decoded(cursor: Any) -> list[Any]:
@@ -43,6 +45,18 @@ def _decoded(cursor: Any) -> list[Any]:
     if not isinstance(parts, list) or len(parts) < 2:
         raise _broken(cursor)
     return parts
+
+
+def _value(value: Any, kind: type | UnionType, cursor: Any) -> Any:
+    accepted = get_args(kind) or (kind,)
+    if datetime in accepted and isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise _broken(cursor) from None
+    if type(value) not in accepted:
+        raise _broken(cursor)
+    return value
 
 
 def _broken(cursor: Any) -> InvalidInputError:

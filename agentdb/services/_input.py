@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
-from agentdb.engine.values import checked
+from agentdb.engine.money import dollars
+from agentdb.engine.values import checked, json_text, utc
 from agentdb.errors import InvalidInputError
 
 MAX_REQUEST_ID: Final = 200
@@ -28,6 +32,14 @@ def optional_identifier(value: Any, what: str) -> int | None:
     return None if value is None else identifier(value, what)
 
 
+def id_or_name(value: Any, what: str) -> tuple[int | None, str | None]:
+    """What names a row: its id or its name, the other one None. Neither need exist."""
+    if isinstance(value, str):
+        checked(value)
+        return None, value
+    return identifier(value, what), None
+
+
 def count(value: Any, what: str) -> int:
     """A number of things: an int from 0 to 2^63 - 1."""
     if identifier(value, what) < 0:
@@ -35,11 +47,25 @@ def count(value: Any, what: str) -> int:
     return int(value)
 
 
-def page_size(value: Any) -> int:
-    """How many items a page has at most: an int from 1 to 1000."""
-    if not 1 <= identifier(value, "limit") <= MAX_PAGE:
-        raise InvalidInputError(f"limit is from 1 to {MAX_PAGE}, found {value}.")
+def flag(value: Any, what: str) -> bool:
+    """True or False, and nothing that merely counts as one of them."""
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{what} is True or False, found {type(value).__name__} {value!r:.80}.")
+    return value
+
+
+def page_size(value: Any, *, most: int = MAX_PAGE) -> int:
+    """How many items an answer has at most: an int from 1 to 1000, or to `most`."""
+    if not 1 <= identifier(value, "limit") <= most:
+        raise InvalidInputError(f"limit is from 1 to {most}, found {value}.")
     return int(value)
+
+
+def moment(value: Any, what: str) -> datetime:
+    """An instant: an aware datetime, given back in UTC."""
+    if not isinstance(value, datetime):
+        raise InvalidInputError(f"{what} is an aware datetime, found {type(value).__name__} {value!r:.80}.")
+    return utc(value)
 
 
 def text(value: Any, what: str) -> str:
@@ -53,6 +79,22 @@ def text(value: Any, what: str) -> str:
 def optional_text(value: Any, what: str) -> str | None:
     """A text, which may be empty, or None."""
     return value if value is None or value == "" else text(value, what)
+
+
+def names(value: Any, what: str) -> tuple[str, ...]:
+    """A list of texts that are not empty, each once."""
+    if not isinstance(value, (list, tuple)):
+        raise InvalidInputError(f"{what} is a list of names, found {type(value).__name__} {value!r:.80}.")
+    return tuple(dict.fromkeys(text(name, f"a name in {what}") for name in value))
+
+
+def json_object(value: Any, what: str) -> str | None:
+    """A JSON object as text, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(f"{what} is an object, found {type(value).__name__} {value!r:.80}.")
+    return json_text(value)
 
 
 def request_key(value: Any) -> str | None:
@@ -70,3 +112,13 @@ def email_address(value: Any) -> str:
     if len(address) > MAX_EMAIL or not _EMAIL.fullmatch(address):
         raise InvalidInputError(f"email is an address such as ada@example.org, found {value!r:.80}.")
     return address
+
+
+def budget_of(value: Any) -> Decimal | None:
+    """A budget in US dollars, 0 or more; None is no limit."""
+    if value is None:
+        return None
+    budget = dollars(value)
+    if budget < 0:
+        raise InvalidInputError(f"A budget is 0 US dollars or more, found {budget}. None is no limit.")
+    return budget

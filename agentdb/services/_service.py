@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Final, TypeVar
 
-from agentdb.engine import Session, Steps
+from agentdb.engine import Batcher, Session, Steps
+from agentdb.engine.flight import ItemT
 from agentdb.errors import NotFoundError
 from agentdb.events import Event, Events
 from agentdb.sql import Statements
@@ -35,11 +38,31 @@ class Service:
     ) -> T:
         """Drive steps in one transaction, and tell what happened once it is kept."""
 
-        def tell(result: T) -> None:
-            for event in told(result) if told is not None else ():
-                self._events.publish(event)
+        on_commit = None if told is None else partial(self._tell, told)
+        return await self._session.write(steps, timeout_s=timeout, on_commit=on_commit)
 
-        return await self._session.write(steps, timeout_s=timeout, on_commit=tell if told is not None else None)
+    async def _merged(
+        self,
+        batcher: Batcher[ItemT, T],
+        item: ItemT,
+        steps: Callable[[], Steps[T]],
+        timeout: float | None,
+        *,
+        told: Callable[[T], Iterable[Event]],
+    ) -> T:
+        """Send `item` with what others send at this time if the engine merges writes, or else drive `steps`."""
+        if not batcher.is_usable:
+            return await self._write(steps, timeout, told=told)
+        since = time.monotonic()
+        result = await batcher.join(item, timeout_s=timeout, on_commit=partial(self._tell, told))
+        if result is not None:
+            return result
+        left = None if timeout is None else max(0.0, timeout - (time.monotonic() - since))
+        return await self._write(steps, left, told=told)
+
+    def _tell(self, told: Callable[[T], Iterable[Event]], result: T) -> None:
+        for event in told(result):
+            self._events.publish(event)
 
     async def _read(self, work: Callable[[], Awaitable[T]], timeout: float | None) -> T:
         return await self._session.read(work, timeout_s=timeout)

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final
 
-from agentdb.engine import Row
-from agentdb.engine.money import LIMIT, cost_usd
-from agentdb.errors import BudgetError, ConflictError, InvalidInputError, NotFoundError
+from agentdb.engine import Batcher, Steps
+from agentdb.engine.values import json_text
+from agentdb.errors import InvalidInputError
 from agentdb.models.fields import now
 from agentdb.records import Charge
-from agentdb.records.base import nested
-from agentdb.records.catalog import price_of
-from agentdb.services._input import count, identifier, optional_identifier, optional_text, request_key, text
-from agentdb.services._service import Service
+from agentdb.services._charges import Outcome, Report, item_of, items_of, told
+from agentdb.services._conventions import Convention, tokens_of
+from agentdb.services._input import flag, identifier, optional_identifier, request_key, text
+from agentdb.services._record_batch import Record, record_batcher
+from agentdb.services._reports import Reports
+from agentdb.services._reservations import Reservations
 from agentdb.sql import Statements
 from agentdb.types import Tokens
 
+MAX_PERIOD: Final = 200
+
 _STATEMENTS: Final = Statements("usage")
-_COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 
 
-class UsageService(Service):
+class UsageService(Reservations, Reports):
     """Usage, its cost and budgets. Amounts are US dollars with ten decimals."""
+
+    @cached_property
+    def _records(self) -> Batcher[Record, Outcome]:
+        return record_batcher(self._session)
 
     async def record(
         self,
@@ -34,6 +42,7 @@ class UsageService(Service):
         output_tokens: int = 0,
         cache_read_tokens: int = 0,
         cache_write_tokens: int = 0,
+        convention: Convention = "disjoint",
         type: str | None = None,  # noqa: A002 - the column's name
         agent_id: int | None = None,
         message_id: int | None = None,
@@ -49,6 +58,9 @@ class UsageService(Service):
         Args:
             model: Internal name, whose prices count. Calls are rounded once, half-even, to ten decimals.
             input_tokens: Tokens that no other kind counts already; so are the others.
+            convention: How the numbers count, if they are a response's own: in `openai` and `otel` the input holds the
+                cached tokens, in `anthropic` it does not. Tokens of reasoning are part of the output. A response costs
+                the same in any of them.
             type: Your own word for what it was for, such as `chat`.
             agent_id: An agent that the user sees.
             message_id: A message of one of the user's conversations.
@@ -61,37 +73,73 @@ class UsageService(Service):
             NotFoundError: No such user or model, or an agent or message that is not this user's to name.
             BudgetError: With `enforce_budget`: the cost is larger than what remains; nothing was written.
             ConflictError: Another call of the user had this request_id and reported something else.
-            InvalidInputError: A count below 0 or beyond 64 bits, or a cost or balance beyond ±900,000,000.
+            InvalidInputError: A count below 0 or beyond 64 bits, more cached tokens than the input that holds them, or
+                a cost or balance beyond ±900,000,000.
             UnsupportedError: `request_id`, on a database that the original package made.
             DeadlineError: `timeout` has passed; nothing was written.
         """
-        tokens = Tokens(
-            count(input_tokens, "input_tokens"),
-            count(output_tokens, "output_tokens"),
-            count(cache_read_tokens, "cache_read_tokens"),
-            count(cache_write_tokens, "cache_write_tokens"),
+        item = item_of(
+            {
+                "model": model,
+                "input_tokens": input_tokens,
+                "output_tokens": output_tokens,
+                "cache_read_tokens": cache_read_tokens,
+                "cache_write_tokens": cache_write_tokens,
+                "convention": convention,
+                "type": type,
+                "agent_id": agent_id,
+                "message_id": message_id,
+            }
         )
-        pointers = {
-            "agent_id": optional_identifier(agent_id, "agent_id"),
-            "message_id": optional_identifier(message_id, "message_id"),
-        }
-        sent: dict[str, Any] = {"model": text(model, "model"), "type": optional_text(type, "type"), **pointers}
-        identifier(user_id, "user_id")
-        key = request_key(request_id)
+        report = Report(
+            identifier(user_id, "user_id"),
+            (item,),
+            request_key(request_id),
+            is_enforced=flag(enforce_budget, "enforce_budget"),
+        )
+        return await self._record(report, timeout)
 
-        async def work() -> Charge:
-            if key is not None:
-                self._session.abilities.require("request_ids")
-                await self._lock_user(user_id)
-                repeated = await self._recorded(user_id, key, sent, tokens)
-                if repeated is not None:
-                    return repeated
-            return await self._record(user_id, key, sent, tokens, is_enforced=enforce_budget)
+    async def record_many(
+        self,
+        items: Sequence[Mapping[str, Any]],
+        *,
+        user_id: int,
+        request_id: str | None = None,
+        enforce_budget: bool = False,
+        timeout: float | None = None,
+    ) -> Charge:
+        """Record several rows of one request and charge their sum: all, or nothing.
 
-        return await self._unit(work, timeout)
+        Args:
+            items: 1 to 100 mappings with the names of `record`: `model`, and any of the four counts, `convention`,
+                `type`, `agent_id` and `message_id`. Each row is rounded by itself.
+            request_id: Your own name for this call. A repeated call has the same items in the same order.
+            enforce_budget: Refuse a sum that is larger than what remains.
+            timeout: Seconds for the whole call.
+
+        Returns:
+            `usage_ids` in the order of the items, `cost_usd` of all together.
+
+        Raises:
+            NotFoundError: No such user or model, or an agent or message that is not this user's to name.
+            BudgetError: With `enforce_budget`: the sum is larger than what remains; nothing was written.
+            ConflictError: Another call of the user had this request_id and reported something else.
+            InvalidInputError: No items or too many, units other than the four kinds of tokens, or as for `record`.
+            UnsupportedError: `request_id`, on a database that the original package made.
+            DeadlineError: `timeout` has passed; nothing was written.
+        """
+        report = Report(
+            identifier(user_id, "user_id"),
+            items_of(items),
+            request_key(request_id),
+            is_enforced=flag(enforce_budget, "enforce_budget"),
+        )
+        return await self._record(report, timeout)
 
     async def remaining(self, user_id: int, *, timeout: float | None = None) -> Decimal | None:
         """US dollars that are left of a user's budget, below zero when overdrawn; None when there is no limit.
+
+        What open reservations hold is not left, what expired ones held is.
 
         Args:
             timeout: Seconds for the whole call.
@@ -100,97 +148,71 @@ class UsageService(Service):
             NotFoundError: No such user.
             DeadlineError: `timeout` has passed.
         """
-        return await self._read(partial(self._balance, identifier(user_id, "user_id")), timeout)
+        identifier(user_id, "user_id")
+        return await self._query(lambda: self._balance(user_id, now()), timeout)
 
-    async def _record(
-        self, user_id: int, key: str | None, sent: dict[str, Any], tokens: Tokens, *, is_enforced: bool
-    ) -> Charge:
-        facts = await self._facts(user_id, sent)
-        cost = cost_usd(tokens, price_of(nested(facts)["price"]))
-        moment = now()
-        lowest = Decimal(0) if is_enforced else -LIMIT
-        charged = await _STATEMENTS.first(
-            self._session, "charge", user_id=user_id, cost=cost, lowest=lowest, highest=LIMIT, now=moment
+    async def reset_budgets(self, *, period: str, user_id: int | None = None, timeout: float | None = None) -> int:
+        """Set what remains back to the budget, once for each period, for one user or for all.
+
+        What open reservations hold stays held: settled later, their cost counts in the new period, released or
+        expired, it is given back to it. Users without a budget are left alone.
+
+        Args:
+            period: Your own name for it, such as `2026-W10`, 1 to 200 characters.
+            user_id: Only this user, who has periods of their own; None for everybody.
+            timeout: Seconds for the whole call.
+
+        Returns:
+            How many balances were reset; when this period was reset already, how many they were then.
+
+        Raises:
+            NotFoundError: No such user.
+            InvalidInputError: A period that is empty or too long.
+            UnsupportedError: The database was made by the original package.
+            DeadlineError: `timeout` has passed; nothing was reset.
+        """
+        if len(text(period, "period")) > MAX_PERIOD:
+            raise InvalidInputError(f"period has 1 to {MAX_PERIOD} characters, found {len(period)}.")
+        optional_identifier(user_id, "user_id")
+        self._session.abilities.require("support_tables")
+        return await self._write(partial(self._reset, period, user_id), timeout)
+
+    @staticmethod
+    def tokens_of(usage: Mapping[str, Any], *, convention: Convention) -> Tokens:
+        """The four disjoint counts in what a response says about its usage.
+
+        Args:
+            usage: A response's `usage` as a mapping: of OpenAI's Chat Completions or Responses, of Anthropic's
+                Messages, the attributes of an OpenTelemetry span, or with `disjoint` that of Amazon's Converse.
+
+        Raises:
+            InvalidInputError: It says nothing that this convention knows, or more cached tokens than the input that
+                holds them.
+        """
+        return tokens_of(usage, convention)
+
+    async def _record(self, report: Report, timeout: float | None) -> Charge:
+        steps, tell = partial(self._recorded, report), partial(told, report.user_id)
+        outcome: Outcome
+        if len(report.items) == 1:
+            outcome = await self._merged(self._records, Record(report), steps, timeout, told=tell)
+        else:
+            outcome = await self._write(steps, timeout, told=tell)
+        return outcome.charge
+
+    def _reset(self, period: str, user_id: int | None) -> Steps[int]:
+        scope, moment = "all" if user_id is None else f"user:{user_id}", now()
+        if user_id is not None:
+            yield from self._locked_user(user_id)
+        begun = yield from _STATEMENTS.row(
+            self._session, "begin_reset", period=period, scope=scope, user_id=user_id, now=moment
         )
-        if charged is None:
-            raise await self._refusal(user_id, cost, is_enforced=is_enforced)
-        (row,) = await _STATEMENTS.fetch(
-            self._session,
-            "record",
-            user_id=user_id,
-            model_id=facts["modelID"],
-            type=sent["type"],
-            agent_id=sent["agent_id"],
-            message_id=sent["message_id"],
-            **dict(zip(_COUNTS, tokens, strict=True)),
-            cost=cost,
-            now=moment,
-            request_id=key,
-            request_index=None if key is None else 0,
-        )
-        remaining = charged["remaining"] if charged["budget"] is not None else None
-        return Charge(usage_ids=(row["id"],), cost_usd=cost, remaining=remaining)
-
-    async def _facts(self, user_id: int, sent: dict[str, Any]) -> Row:
-        row = await _STATEMENTS.first(
-            self._session,
-            "facts",
-            user_id=user_id,
-            model=sent["model"],
-            agent_id=sent["agent_id"],
-            message_id=sent["message_id"],
-        )
-        if row is None:
-            raise NotFoundError("user", user_id)
-        if row["modelID"] is None:
-            raise NotFoundError("model", sent["model"])
-        for what, column in (("agent", "agentID"), ("message", "messageID")):
-            if row[column] != sent[f"{what}_id"]:
-                raise NotFoundError(what, sent[f"{what}_id"])
-        return row
-
-    async def _refusal(self, user_id: int, cost: Decimal, *, is_enforced: bool) -> Exception:
-        remaining = await self._balance(user_id)
-        if is_enforced and remaining is not None:
-            return BudgetError(user_id=user_id, cost=cost, remaining=remaining)
-        return InvalidInputError(
-            f"User {user_id} has {remaining} US dollars left; a charge of {cost} would leave the range of ±{LIMIT}."
-        )
-
-    async def _balance(self, user_id: int) -> Decimal | None:
-        row = await _STATEMENTS.first(self._session, "balance", user_id=user_id)
-        if row is None:
-            raise NotFoundError("user", user_id)
-        return Charge(usage_ids=(), cost_usd=Decimal(0), remaining=row["remaining"]).remaining
-
-    async def _recorded(self, user_id: int, key: str, sent: dict[str, Any], tokens: Tokens) -> Charge | None:
-        """What an earlier call with this key recorded."""
-        row = await _STATEMENTS.first(
-            self._session,
-            "recorded",
-            user_id=user_id,
-            request_id=key,
-            agent_id=sent["agent_id"],
-            message_id=sent["message_id"],
-        )
-        if row is None:
-            return None
-        if not _is_same(row, sent, tokens):
-            raise ConflictError(
-                f"The request_id {key!r} was used for another call. "
-                "Repeat that call unchanged, or choose a new request_id.",
-                columns=("requestId",),
-            )
-        return Charge(usage_ids=(row["id"],), cost_usd=row["cost"], remaining=await self._balance(user_id))
-
-
-def _is_same(row: Row, sent: dict[str, Any], tokens: Tokens) -> bool:
-    """Whether a stored row is what was sent, as far as what it points to was not deleted since."""
-    stored = (row["inputTokens"], row["outputTokens"], row["cacheReadTokens"], row["cacheWriteTokens"])
-    return (
-        stored == tokens
-        and row["type"] == sent["type"]
-        and (row["modelID"] is None or row["internalName"] == sent["model"])
-        and (row["agentID"] == sent["agent_id"] or (row["agentID"] is None and not row["agentExists"]))
-        and (row["messageID"] == sent["message_id"] or (row["messageID"] is None and not row["messageExists"]))
-    )
+        if begun is None:
+            (earlier,) = yield from _STATEMENTS.rows(self._session, "earlier_reset", period=period, scope=scope)
+            return int(earlier["users"])
+        user_ids = [user_id]
+        if user_id is None:
+            user_ids = [row["id"] for row in (yield from _STATEMENTS.rows(self._session, "lock_budgets"))]
+        rows = yield from _STATEMENTS.rows(self._session, "reset", user_ids=json_text(user_ids), now=moment)
+        yield from _STATEMENTS.rows(self._session, "finish_reset", id=begun["id"], users=len(rows))
+        return len(rows)

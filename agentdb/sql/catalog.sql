@@ -25,3 +25,19 @@ LEFT JOIN "Provider" p ON p."id" = m."providerID"
 WHERE (CAST(:type AS TEXT) IS NULL OR m."type" = :type)
     AND (CAST(:provider AS TEXT) IS NULL OR p."name" = :provider)
 ORDER BY m."providerID" NULLS LAST, m."id";
+
+-- name: provider
+-- A provider by id or name, without its key. Served by the primary key and Provider_name_idx.
+SELECT "id", "name", "endpoint"
+FROM "Provider"
+WHERE "id" = COALESCE(:provider_id, (SELECT MIN(k."id") FROM "Provider" k WHERE k."name" = :provider_name));
+
+-- name: providers
+-- Tens of rows, read whole.
+SELECT "id", "name", "endpoint" FROM "Provider" ORDER BY "id";
+
+-- name: provider_secret
+-- The key of a provider by id or name, as it is stored: bound to the row. Served as `provider` is.
+SELECT "id", "apiKey"
+FROM "Provider"
+WHERE "id" = COALESCE(:provider_id, (SELECT MIN(k."id") FROM "Provider" k WHERE k."name" = :provider_name));

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from agentdb import Database
+from agentdb import Database, Model
+from agentdb.engine import Steps
 from agentdb.records import User
 
 
@@ -24,14 +26,38 @@ async def bob(agent_db: Database) -> User:
 
 
 @pytest.fixture
+async def dollar(agent_db: Database) -> str:
+    """A model whose every thousand input tokens cost one US dollar."""
+    with agent_db.use():
+        await Model.create(name="Dollar", internal_name="dollar", type="chat", cost1k_input=Decimal(1))
+    return "dollar"
+
+
+@pytest.fixture
 def statements(agent_db: Database, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The statements that services send from now on."""
     sent: list[str] = []
-    fetch = agent_db.session.client.fetch
+    client = agent_db.session.client
+    fetch, query, write = client.fetch, client.query, client.write
 
     async def spy(sql: str, values: Any = None) -> Any:
         sent.append(sql)
         return await fetch(sql, values)
 
-    monkeypatch.setattr(agent_db.session.client, "fetch", spy)
+    def watched(steps: Callable[[], Steps[Any]]) -> Callable[[], Steps[Any]]:
+        def run() -> Steps[Any]:
+            running = steps()
+            try:
+                step = next(running)
+                while True:
+                    sent.append(step.sql)
+                    step = running.send((yield step))
+            except StopIteration as end:
+                return end.value
+
+        return run
+
+    monkeypatch.setattr(client, "fetch", spy)
+    monkeypatch.setattr(client, "query", lambda steps, **options: query(watched(steps), **options))
+    monkeypatch.setattr(client, "write", lambda steps, **options: write(watched(steps), **options))
     return sent

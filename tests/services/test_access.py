@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import agentdb
 from agentdb import (
     AuthenticationError,
     ConflictError,
@@ -374,6 +375,17 @@ async def test_many_first_logins_make_one_administrator(agent_db: Database) -> N
 
     assert sorted(user.role_id or 0 for user in users) == [1] + [3] * 19
     assert await count_users(agent_db) == 20
+
+
+@pytest.mark.agentdb(engine="postgresql")
+@pytest.mark.parametrize("isolation", ["serializable", "repeatable read"])
+async def test_being_first_is_decided_once_in_any_isolation(agent_db_url: str, isolation: str) -> None:
+    """Whoever waited sees who was faster, although the configured isolation would not show it."""
+    url = f"{agent_db_url}{'&' if '?' in agent_db_url else '?'}isolation={isolation}"
+    async with agentdb.connect(url, skip_sync=True) as db:
+        users = await asyncio.gather(*(db.access.login(email=f"user{n % 5}@example.org") for n in range(20)))
+
+    assert sorted(user.role_id or 0 for user in set(users)) == [1] + [3] * 4
 
 
 async def test_login_needs_the_seeded_roles(agent_db: Database) -> None:

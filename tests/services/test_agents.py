@@ -229,3 +229,14 @@ async def test_a_deadline_ends_the_call(agent_db: Database, ada: User) -> None:
     """Reads have one too."""
     with pytest.raises(DeadlineError):
         await agent_db.agents.resolve(1, user_id=ada.id, timeout=0)
+
+
+async def test_equal_tools_are_told_anew_when_they_change(agent_db: Database, ada: User) -> None:
+    """What a caller does to a result is not in the next one, what the database did is."""
+    tool = await agent_db.agents.create_tool(user_id=ada.id, name="crm", custom_config={"region": "eu"})
+    agent = await agent_db.agents.create(user_id=ada.id, name="A", tools=["crm"])
+    agent.tools[0].custom_config["region"] = "us"
+
+    assert (await agent_db.agents.resolve("A", user_id=ada.id)).tools == (tool,)
+    moved = await agent_db.agents.update_tool(tool.id, user_id=ada.id, custom_config={"region": "us"})
+    assert (await agent_db.agents.resolve("A", user_id=ada.id)).tools == (moved,)

@@ -455,6 +455,7 @@ async def test_ids_grow_in_the_order_of_commits(agent_db: Database, ada: User, t
         while not is_over.is_set():
             page = await agent_db.conversations.history(talk.id, user_id=ada.id, limit=1000)
             seen.append([message.id for message in page.items])
+            await asyncio.sleep(0)
 
     reader = asyncio.create_task(read())
     await asyncio.gather(*(write(writer) for writer in range(8)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,9 +19,11 @@ from agentdb import (
     Database,
     InvalidInputError,
     NotFoundError,
+    Secret,
     UnsupportedError,
 )
 from agentdb.config import Settings
+from agentdb.types import Price
 
 pytestmark = pytest.mark.agentdb(engine="postgresql", seed=False)
 
@@ -142,6 +145,33 @@ async def test_the_oldest_of_two_equal_users_logs_in(original: Database) -> None
     assert len(await stored(original, "User")) == 3
 
 
+async def test_users_are_administered(original: Database) -> None:
+    """Floats move exactly; nothing relies on a constraint that is not there."""
+    user = await original.access.update_user(1, budget=Decimal("2.5"), first_name="Ada", role="user")
+
+    assert (user.budget, user.remaining, user.role_id) == (Decimal("2.5"), Decimal("1.8"), 3)
+    assert (await original.access.update_user(2, budget=Decimal(7))).remaining == Decimal(7)
+    with pytest.raises(ConflictError):
+        await original.access.update_user(2, email="Ada@Example.org")
+    key = await original.access.rotate_api_key(1)
+    assert (await original.access.authenticate(key)).access == {"chat": {"use"}}
+    await asyncio.gather(*(original.access.grant("user", "Admin All") for _ in range(3)))
+    await original.access.revoke("user", "Admin All")
+    assert [policy.id for policy in await original.access.policies(role=3)] == [2]
+    page = await original.access.users(search="ADA", sort="budget", descending=False)
+    assert [(one.id, one.budget) for one in page.items] == [(1, Decimal("2.5")), (2, Decimal(7))]
+
+
+async def test_secrets_are_plain_there(original: Database) -> None:
+    """As the original package reads and writes them."""
+    assert await original.catalog.provider_secret("bedrock") == Secret("plain")
+    await original.catalog.set_provider_secret("bedrock", '{"a": "b"}')
+
+    assert (await stored(original, "Provider"))[0]["apiKey"] == '{"a": "b"}'
+    await original.catalog.update_model("us.anthropic.claude-sonnet-4-6", price=Price(Decimal("0.2")))
+    assert [row["cost1kInput"] for row in await stored(original, "Model")] == [0.2, 9.0]
+
+
 async def test_the_catalog_is_read(original: Database) -> None:
     """Prices are decimals although they were floats; the oldest of two equal names counts."""
     model = await original.catalog.model("us.anthropic.claude-sonnet-4-6")
@@ -234,3 +264,25 @@ async def test_ids_have_32_bits_there(original: Database) -> None:
     """A larger one is refused, as the driver cannot send it."""
     with pytest.raises(InvalidInputError):
         await original.usage.remaining(2**40)
+
+
+async def test_usage_is_listed_and_summed(original: Database) -> None:
+    """Floats as exact amounts, and rows without request_ids; what needs our own tables says so."""
+    model = "us.anthropic.claude-sonnet-4-6"
+    items = [{"model": model, "input_tokens": tokens} for tokens in (1000, 2000)]
+    await original.usage.record_many(items, user_id=1)
+    since, until = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+    (totals,) = await original.usage.report(by=("user", "model"), since=since, until=until)
+    rows = (await original.usage.list(user_id=1)).items
+
+    assert (totals.user_id, totals.model, totals.cost_usd, totals.requests) == (1, model, Decimal("0.3"), 2)
+    assert [(row.cost_usd, row.input_tokens) for row in rows] == [(Decimal("0.2"), 2000), (Decimal("0.1"), 1000)]
+    for call in (
+        original.usage.reserve(user_id=1, amount_usd=1),
+        original.usage.settle(1, user_id=1, model=model),
+        original.usage.release(1, user_id=1),
+        original.usage.expire_reservations(),
+        original.usage.reset_budgets(period="a"),
+    ):
+        with pytest.raises(UnsupportedError, match="agentdb adopt"):
+            await call

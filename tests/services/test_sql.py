@@ -26,27 +26,83 @@ STATEMENTS = {
 }
 
 SAMPLES: dict[str, Any] = {
+    "api_key": "agd1$x",
+    "action": "use",
+    "budget": Decimal(1),
+    "amount": Decimal(1),
+    "before": datetime(2026, 1, 2, tzinfo=UTC),
     "content": '[{"text": "x"}]',
+    "credential": '{"sealed": "agd1$x"}',
     "cost": Decimal(1),
     "email": "a@example.org",
     "email_as_typed": "A@example.org",
+    "first_name": "Ada",
+    "last_name": "Lovelace",
+    "authentication_type": "oauth",
+    "custom_config": "{}",
     "default_model": "mock-model",
+    "description": "x",
+    "digest": "d",
+    "endpoint": "https://x",
+    "expires_at": datetime(2026, 1, 2, tzinfo=UTC),
+    "held": Decimal(1),
     "highest": Decimal(2),
     "internal_name": "mock-model",
+    "items": "[]",
     "lowest": Decimal(0),
     "model": "mock-model",
+    "model_parameters": "{}",
     "name": "Standard Chat",
     "now": datetime(2026, 1, 1, tzinfo=UTC),
+    "period": "2026-W01",
+    "prompt_name": "agent:1",
     "provider": "mock",
+    "provider_name": "mock",
     "request_id": "r",
     "role": "user",
+    "role_name": "user",
+    "resource": "chat",
+    "scope": "all",
+    "since": datetime(2026, 1, 1, tzinfo=UTC),
+    "starts": '["2026-01-01 00:00:00.000000+00:00"]',
+    "status": "active",
+    **dict.fromkeys(
+        ["sets_email", "sets_first_name", "sets_last_name", "sets_status", "sets_role", "sets_budget"], True
+    ),
     "stored": "agd1$x",
     "stored_otherwise": "agd1$x",
+    "transport_type": "http",
     "type": "chat",
+    "until": datetime(2026, 1, 2, tzinfo=UTC),
+    "user_ids": "[1]",
+    **dict.fromkeys(["deleted", "starts_at_summary"], True),
+    **dict.fromkeys(["by_user", "by_model", "by_agent", "by_type"], True),
+    **{name: [1, 2] for name in ["conversation_list", "user_list", "parent_list", "agent_list", "message_list"]},
+    **{name: [1, 2] for name in ["input_list", "output_list", "cache_read_list", "cache_write_list"]},
+    **{name: ["user", "mock-model"] for name in ["role_list", "type_list", "model_list", "request_list"]},
+    "content_list": ['[{"text": "x"}]'] * 2,
+    "lowest_list": [Decimal(0)] * 2,
+    "embedding": "[1.0, 0.0]",
+    "ids": "[1, 2, 3]",
+    "resource_ids": "[1, 2, 3]",
+    "metadata": "{}",
+    "prefix": "memories/",
+    "s3_uri": "s3://x",
+    "with_content": True,
+    "with_embeddings": True,
+    "title": "x",
+    "contents": '[[{"text": "x"}]]',
+    "roles": "u",
+    "parents": "[1]",
+    "operation": "conversations.start",
+    "deleted_at": datetime(2026, 1, 1, tzinfo=UTC),
+    "words": "x y",
 }
 
 # Read whole on purpose: tens of rows.
 SMALL = {"Model", "Provider", "Policy", "Role", "RolePolicy", "Prompt", "Tool"}
+# Read whole on purpose: it is about all of them.
+WHOLE = {("usage", "lock_budgets", "User"), ("usage", "reset", "User")}
 
 FILL = "".join(
     f"""
@@ -63,7 +119,17 @@ FILL = "".join(
         ("UserTool", '"userID", "toolID"', "n, 6"),
         ("Conversation", '"userID"', "n"),
         ("Message", '"conversationID"', "n"),
-        ("Usage", '"userID"', "n"),
+        ("Usage", '"userID", "messageID"', "n, n"),
+        ("Resource", '"userID", "agentID", "messageID"', "n, n, n"),
+        ("Vector", '"resourceID", "toolID"', "n, 6"),
+        (
+            "agentdb_reservation",
+            '"userID", "amount", "held", "state", "expiresAt", "digest"',
+            "n, 1, 1, 'held', '2026-01-01 00:00:00.000000+00:00', 'd'",
+        ),
+        ("agentdb_budget_reset", '"period", "scope", "users"', "'p' || n, 'all', 1"),
+        ("agentdb_search", '"userID", "messageID", "words"', "n, n, 'w' || n"),
+        ("agentdb_search_mark", '"conversationID", "messageID"', "n, n"),
         ("agentdb_request", '"userID", "operation", "requestId", "digest", "resultID"', "n, 'x', 'r', 'd', n"),
     )
 )
@@ -105,7 +171,7 @@ async def test_every_statement_is_served_by_indexes(agent_db: Database) -> None:
         for table in await read_whole(agent_db, statement)
     }
 
-    assert {one for one in found if one[2] not in SMALL} == set()
+    assert {one for one in found - WHOLE if one[2] not in SMALL} == set()
 
 
 async def read_whole_by_sqlite(db: Database, statement: Statement) -> set[str]:
@@ -136,6 +202,8 @@ def test_every_statement_is_called(domain: str, name: str, dialect: str | None) 
 def test_a_statement_for_one_engine_has_its_counterpart(domain: str, name: str, dialect: str | None) -> None:
     """Otherwise a call would work on one of them only; and the parameters are the same."""
     twins = [other for other in STATEMENTS if other[:2] == (domain, name)]
+    if domain == "batches":  # only for engines that merge writes; the others have another way
+        return
 
     assert {dialect for _, _, dialect in twins} in ({None}, {"sqlite", "postgres"})
     assert len({STATEMENTS[twin].parameters for twin in twins}) == 1

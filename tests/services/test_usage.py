@@ -23,34 +23,11 @@ from agentdb import (
 from agentdb import User as UserTable
 from agentdb.engine.money import from_database
 from agentdb.records import Charge, User
+from tests.services.spending import rows, set_balance, spend
 
 pytestmark = pytest.mark.agentdb(engine="both")
 
 LIMIT = Decimal(900_000_000)
-
-
-@pytest.fixture
-async def dollar(agent_db: Database) -> str:
-    """A model whose every thousand input tokens cost one US dollar."""
-    with agent_db.use():
-        await Model.create(name="Dollar", internal_name="dollar", type="chat", cost1k_input=Decimal(1))
-    return "dollar"
-
-
-async def spend(db: Database, user: User, dollars: int = 1, **values: Any) -> Charge:
-    return await db.usage.record(**{"user_id": user.id, "model": "dollar", "input_tokens": dollars * 1000, **values})
-
-
-async def rows(db: Database) -> list[dict[str, Any]]:
-    """Usage and balances: all that a refused call might have changed."""
-    with db.use():
-        found = [*await Usage.all().order_by("id"), *await UserTable.all().order_by("id")]
-    return [dict(row.to_dict()) for row in found]
-
-
-async def set_balance(db: Database, user: User, remaining: Decimal | None) -> None:
-    with db.use():
-        await UserTable.filter(id=user.id).update(remaining=remaining)
 
 
 # what is recorded
@@ -231,6 +208,8 @@ async def test_what_belongs_to_somebody_else_cannot_be_named(
         {"request_id": ""},
         {"request_id": "r" * 201},
         {"request_id": "\x00"},
+        {"enforce_budget": 1},
+        {"enforce_budget": None},
     ],
 )
 async def test_bad_input_records_nothing(agent_db: Database, ada: User, dollar: str, values: dict[str, Any]) -> None:

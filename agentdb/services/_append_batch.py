@@ -1,0 +1,96 @@
+"""Appends of many callers as one statement, on engines that merge writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from agentdb.engine import Batcher, Row, Session, Steps
+from agentdb.errors import AgentDBError, NotFoundError
+from agentdb.models.fields import now
+from agentdb.services._appending import Appended, Place, Sent
+from agentdb.sql import Statements
+
+_STATEMENTS: Final = Statements("batches")
+
+
+class Append(NamedTuple):
+    """One message on its way."""
+
+    place: Place
+    sent: Sent
+    request_id: str | None
+
+    @property
+    def key(self) -> int:
+        """The conversation, which is locked."""
+        return self.place.conversation_id
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it sends."""
+        return len(self.sent.content)
+
+
+def append_batcher(session: Session) -> Batcher[Append, Appended]:
+    """Adds messages, together with those that others add at the same time.
+
+    A repeated call is left to the ordinary steps, which compare it with the first one.
+    """
+
+    def run(items: Sequence[Append]) -> Steps[Sequence[Appended | AgentDBError | None]]:
+        moment = now()
+        if len(items) == 1:
+            return [(yield from _alone(session, items[0], moment))]
+        rows = yield from _STATEMENTS.rows(
+            session,
+            "append",
+            now=moment,
+            conversation_list=[item.place.conversation_id for item in items],
+            user_list=[item.place.user_id for item in items],
+            parent_list=[item.sent.parent_id for item in items],
+            role_list=[item.sent.role for item in items],
+            content_list=[item.sent.content for item in items],
+            request_list=[item.request_id for item in items],
+        )
+        return [_answer(item, row, moment) for item, row in zip(items, rows, strict=True)]
+
+    return Batcher(session, run)
+
+
+def _alone(session: Session, item: Append, moment: datetime) -> Steps[Appended | None]:
+    row = yield from _STATEMENTS.row(
+        session,
+        "append_alone",
+        **item.place._asdict(),
+        **item.sent._asdict(),
+        request_id=item.request_id,
+        now=moment,
+    )
+    return None if row is None else _appended(item, row, moment)
+
+
+def _answer(item: Append, row: Row, moment: datetime) -> Appended | AgentDBError | None:
+    if row["id"] is not None:
+        return _appended(item, row, moment)
+    if not row["isFound"]:
+        return NotFoundError("conversation", item.place.conversation_id)
+    if not row["hasParent"] and not row["isRepeated"]:
+        return NotFoundError("message", item.sent.parent_id)
+    return None
+
+
+def _appended(item: Append, row: Row, moment: datetime) -> Appended:
+    return Appended(
+        {
+            "id": row["id"],
+            "conversationID": item.place.conversation_id,
+            "parentID": item.sent.parent_id,
+            "role": item.sent.role,
+            "content": row["content"],
+            "requestId": item.request_id,
+            "createdAt": moment,
+            "updatedAt": moment,
+        }
+    )

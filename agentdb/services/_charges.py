@@ -1,0 +1,225 @@
+"""Recording what calls have cost, as steps: the facts, the charge, the rows. Refusals come before the first write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from agentdb.engine import Row, Steps
+from agentdb.engine.money import cost_usd, from_database, sum_usd, to_units
+from agentdb.engine.values import json_text
+from agentdb.errors import InvalidInputError, NotFoundError
+from agentdb.events import Charged
+from agentdb.models.fields import now
+from agentdb.records import Charge
+from agentdb.records.base import nested
+from agentdb.records.catalog import price_of
+from agentdb.services._balances import Balances
+from agentdb.services._conventions import convention_named, disjoint
+from agentdb.services._input import count, optional_identifier, optional_text, text
+from agentdb.services._requests import another_call
+from agentdb.sql import Statements
+from agentdb.types import Tokens
+
+MAX_ITEMS: Final = 100
+
+_STATEMENTS: Final = Statements("usage")
+_COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+_FIELDS: Final = ("model", *_COUNTS, "convention", "type", "agent_id", "message_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What one row of usage will say, checked. Its tokens are disjoint."""
+
+    model: str
+    tokens: Tokens
+    type: str | None
+    agent_id: int | None
+    message_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a caller reports in one call, checked.
+
+    Attributes:
+        is_enforced: Whether a cost that is larger than what remains is refused.
+    """
+
+    user_id: int
+    items: tuple[Item, ...]
+    request_id: str | None
+    is_enforced: bool
+
+
+class Outcome(NamedTuple):
+    """A charge, and whether it was made now or by an earlier call with the same key."""
+
+    charge: Charge
+    is_new: bool
+
+
+def item_of(values: Mapping[str, Any]) -> Item:
+    """One row of usage from what a caller passes.
+
+    Raises:
+        InvalidInputError: No model, a field of another name, or a value that it cannot have.
+    """
+    if not isinstance(values, Mapping):
+        raise InvalidInputError(f"An item is a mapping, found {type(values).__name__} {values!r:.80}.")
+    unknown = sorted(str(name) for name in values.keys() - set(_FIELDS))
+    if unknown:
+        raise InvalidInputError(
+            f"An item has the fields {', '.join(_FIELDS)}, found {', '.join(unknown):.200}. "
+            "Other units than these four kinds of tokens cannot be recorded yet."
+        )
+    tokens = Tokens(*(count(values.get(name, 0), name) for name in _COUNTS))
+    return Item(
+        model=text(values.get("model"), "model"),
+        tokens=disjoint(tokens, convention_named(values.get("convention", "disjoint"))),
+        type=optional_text(values.get("type"), "type"),
+        agent_id=optional_identifier(values.get("agent_id"), "agent_id"),
+        message_id=optional_identifier(values.get("message_id"), "message_id"),
+    )
+
+
+def items_of(values: Sequence[Mapping[str, Any]]) -> tuple[Item, ...]:
+    """The rows of one call.
+
+    Raises:
+        InvalidInputError: None, more than 100, or one that is wrong.
+    """
+    if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
+        raise InvalidInputError(f"items is a list of mappings, found {type(values).__name__} {values!r:.80}.")
+    if not 1 <= len(values) <= MAX_ITEMS:
+        raise InvalidInputError(f"One call records 1 to {MAX_ITEMS} items, found {len(values)}.")
+    return tuple(map(item_of, values))
+
+
+class Charges(Balances):
+    """The steps that charge a user."""
+
+    def _recorded(self, report: Report) -> Steps[Outcome]:
+        """Rows and charge of one call, or what an earlier one with its request_id made."""
+        if report.request_id is not None:
+            self._session.abilities.require("request_ids")
+            yield from self._locked_user(report.user_id)
+            earlier = yield from self._earlier(report, report.request_id)
+            if earlier is not None:
+                return Outcome(earlier, is_new=False)
+        moment = now()
+        models, costs = yield from self._priced(report, moment)
+        cost = sum_usd(costs)
+        remaining = yield from self._charged(report.user_id, cost, moment, is_enforced=report.is_enforced)
+        usage_ids = yield from self._inserted(report, models, costs, moment)
+        return Outcome(Charge(usage_ids=usage_ids, cost_usd=cost, remaining=remaining), is_new=True)
+
+    def _priced(self, report: Report, moment: datetime) -> Steps[tuple[list[int], list[Decimal]]]:
+        """The model of each item and its cost."""
+        facts: dict[tuple[Any, ...], Row] = {}
+        for item in report.items:
+            named = (item.model, item.agent_id, item.message_id)
+            if named not in facts:
+                facts[named] = yield from self._facts(report.user_id, moment, *named)
+        found = [facts[item.model, item.agent_id, item.message_id] for item in report.items]
+        costs = [
+            cost_usd(item.tokens, price_of(nested(row)["price"])) for item, row in zip(report.items, found, strict=True)
+        ]
+        if found[0]["hasExpired"]:
+            yield from self._expired(report.user_id, moment)
+        return [row["modelID"] for row in found], costs
+
+    def _facts(
+        self,
+        user_id: int,
+        moment: datetime,
+        model: str | None,
+        agent_id: int | None = None,
+        message_id: int | None = None,
+    ) -> Steps[Row]:
+        row = yield from _STATEMENTS.row(
+            self._session,
+            "facts",
+            user_id=user_id,
+            model=model,
+            agent_id=agent_id,
+            message_id=message_id,
+            now=moment,
+        )
+        if row is None:
+            raise NotFoundError("user", user_id)
+        if row["modelID"] is None and model is not None:
+            raise NotFoundError("model", model)
+        for what, found, named in (("agent", row["agentID"], agent_id), ("message", row["messageID"], message_id)):
+            if found != named:
+                raise NotFoundError(what, named)
+        return row
+
+    def _inserted(
+        self, report: Report, models: Sequence[int], costs: Sequence[Decimal], moment: datetime
+    ) -> Steps[tuple[int, ...]]:
+        """The ids of the new rows, in the order of the items."""
+        shared = {"user_id": report.user_id, "request_id": report.request_id, "now": moment}
+        if len(report.items) == 1:
+            index = None if report.request_id is None else 0
+            values = _columns(report.items[0], models[0]) | {"cost": costs[0], "request_index": index}
+            rows = yield from _STATEMENTS.rows(self._session, "record", **shared, **values)
+        else:
+            items = [
+                _columns(item, model) | {"cost": to_units(cost), "index": index}
+                for index, (item, model, cost) in enumerate(zip(report.items, models, costs, strict=True))
+            ]
+            rows = yield from _STATEMENTS.rows(self._session, "record_many", **shared, items=json_text(items))
+        return tuple(sorted(row["id"] for row in rows))
+
+    def _earlier(self, report: Report, key: str) -> Steps[Charge | None]:
+        """What an earlier call with this key recorded."""
+        rows = yield from _STATEMENTS.rows(self._session, "recorded", user_id=report.user_id, request_id=key)
+        if not rows:
+            return None
+        if len(rows) != len(report.items):
+            raise another_call(key)
+        for row, item in zip(rows, report.items, strict=True):
+            if not (yield from self._is_same(row, item)):
+                raise another_call(key)
+        return Charge(
+            usage_ids=tuple(row["id"] for row in rows),
+            cost_usd=sum_usd(from_database(row["cost"]) for row in rows),
+            remaining=(yield from self._balance(report.user_id, now())),
+        )
+
+    def _is_same(self, row: Row, item: Item) -> Steps[bool]:
+        """Whether a stored row is what was sent, as far as what it points to was not deleted since."""
+        stored = (row["inputTokens"], row["outputTokens"], row["cacheReadTokens"], row["cacheWriteTokens"])
+        has_other_model = row["modelID"] is not None and row["internalName"] != item.model
+        if stored != item.tokens or row["type"] != item.type or has_other_model:
+            return False
+        pointers = {"agent": (row["agentID"], item.agent_id), "message": (row["messageID"], item.message_id)}
+        differing = {what: stored for what, (stored, sent) in pointers.items() if stored != sent}
+        if not differing:
+            return True
+        (there,) = yield from _STATEMENTS.rows(
+            self._session, "exist", agent_id=item.agent_id, message_id=item.message_id
+        )
+        return all(stored is None and not there[f"{what}Exists"] for what, stored in differing.items())
+
+
+def told(user_id: int, outcome: Outcome) -> Iterable[Charged]:
+    """The event of a charge, unless an earlier call has told it."""
+    charge = outcome.charge
+    if outcome.is_new:
+        yield Charged(user_id=user_id, usage_ids=charge.usage_ids, cost_usd=charge.cost_usd, remaining=charge.remaining)
+
+
+def _columns(item: Item, model_id: int) -> dict[str, Any]:
+    return {
+        "model_id": model_id,
+        "type": item.type,
+        "agent_id": item.agent_id,
+        "message_id": item.message_id,
+        **dict(zip(_COUNTS, item.tokens, strict=True)),
+    }

@@ -1,0 +1,236 @@
+"""The end of a conversation, where messages are added: one, or as many as an import brings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property, partial
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from agentdb.engine import Batcher, Row, Steps
+from agentdb.errors import InvalidInputError
+from agentdb.events import MessagesAppended
+from agentdb.models.fields import now
+from agentdb.records import Message
+from agentdb.records.conversations import messages_of, trusted
+from agentdb.services import _appending as appending
+from agentdb.services._append_batch import Append, append_batcher
+from agentdb.services._appending import Appended, Batch, Place, Sent, place_of, sent_of
+from agentdb.services._content import Content, MessageRole
+from agentdb.services._input import optional_identifier, request_key
+from agentdb.services._service import Service
+
+MAX_MESSAGES: Final = 100_000
+MAX_CHARACTERS: Final = 64_000_000
+
+# So many messages are checked, or decoded, before other tasks get their turn: about a millisecond.
+_TURN: Final = 250
+_FIELDS: Final = frozenset({"role", "content", "parent_id"})
+
+
+class _AppendedMany(NamedTuple):
+    """The ids of messages that were added, or the rows that an earlier call wrote."""
+
+    ids: tuple[int, ...]
+    moment: datetime
+    repeated: Sequence[Row] = ()
+
+
+class Messages(Service):
+    """Adding messages."""
+
+    @cached_property
+    def _appends(self) -> Batcher[Append, Appended]:
+        return append_batcher(self._session)
+
+    async def append(
+        self,
+        conversation_id: int,
+        *,
+        user_id: int,
+        role: MessageRole,
+        content: Content,
+        parent_id: int | None = None,
+        expected_parent: int | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Message:
+        """Add one message at the end of a conversation.
+
+        Appends to one conversation are ordered: ids grow in the order of commits, also across processes. The
+        conversation's `updated_at` moves with it.
+
+        Args:
+            content: Blocks as the model API takes them, each with exactly one of `text`, `toolUse`, `toolResult`,
+                `reasoningContent`, `document` and `image`; at most 16 MiB as JSON. A user cannot ask for a tool, an
+                assistant cannot answer for one.
+            parent_id: A message of the same conversation that this one follows in a thread.
+            expected_parent: The id of the message that you believe is the last one, 0 for an empty conversation. If
+                somebody was faster nothing is written.
+            request_id: Your own name for this call, 1 to 200 characters. Repeating the call with it gives the message
+                that the first one wrote.
+            timeout: Seconds for the whole call.
+
+        Returns:
+            The stored message.
+
+        Raises:
+            NotFoundError: No such conversation, deleted, or not this user's; or no such parent in it.
+            ConflictError: `expected_parent` is not the last message, or another call in this conversation had this
+                request_id and said something else.
+            InvalidInputError: Content or a role that is not accepted; nothing is written.
+            UnsupportedError: `request_id`, on a database that the original package made.
+            DeadlineError: `timeout` has passed; nothing was written.
+        """
+        place, sent = place_of(conversation_id, user_id), sent_of(role, content, parent_id)
+        expected, key = optional_identifier(expected_parent, "expected_parent"), request_key(request_id)
+        steps, told = partial(self._append, place, sent, expected, key), partial(appending.told, place)
+        appended: Appended
+        if expected is None:
+            appended = await self._merged(self._appends, Append(place, sent, key), steps, timeout, told=told)
+        else:
+            appended = await self._write(steps, timeout, told=told)
+        return appended.message()
+
+    async def append_many(
+        self,
+        conversation_id: int,
+        *,
+        user_id: int,
+        messages: Sequence[Mapping[str, Any]],
+        expected_parent: int | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> tuple[Message, ...]:
+        """Add messages at the end of a conversation in their order: all, or none.
+
+        As `append`, for an import or for what one turn has brought. Other tasks run while thousands are checked,
+        written and decoded; other writers of the database wait.
+
+        Args:
+            messages: 1 to 100,000 mappings with `role`, `content` and if you like `parent_id`, a message that is
+                already there; together at most 64 million characters of content as JSON.
+            expected_parent: The id of the message that you believe is the last one, 0 for an empty conversation.
+            request_id: Your own name for this call, 1 to 200 characters. Repeating the call with it gives the messages
+                that the first one wrote.
+            timeout: Seconds for the whole call.
+
+        Returns:
+            The messages, in the order of their ids. They equal the stored ones, where a JSON column may hold keys in
+            another order and 1e20 without its exponent.
+
+        Raises:
+            NotFoundError: No such conversation, deleted, or not this user's; or no such parent in it.
+            ConflictError: `expected_parent` is not the last message, or another call in this conversation had this
+                request_id and said something else.
+            InvalidInputError: A message that is not accepted, none, or too many; nothing is written.
+            UnsupportedError: `request_id`, on a database that the original package made.
+            DeadlineError: `timeout` has passed; nothing was written.
+        """
+        place = place_of(conversation_id, user_id)
+        expected, key = optional_identifier(expected_parent, "expected_parent"), request_key(request_id)
+        batch = await _batch_of(messages)
+
+        def told(appended: _AppendedMany) -> Iterable[MessagesAppended]:
+            return (appending.happened(place, appended.ids),) if appended.ids else ()
+
+        steps = partial(self._append_many, place, batch, expected, key)
+        appended = await self._write(steps, timeout, told=told)
+        if appended.repeated:
+            return await _in_turns(len(appended.repeated), lambda turn: messages_of(appended.repeated[turn]))
+        return await _in_turns(len(appended.ids), lambda turn: _added(place, batch, key, appended, turn))
+
+    def _append(self, place: Place, sent: Sent, expected: int | None, key: str | None) -> Steps[Appended]:
+        parents = set() if sent.parent_id is None else {sent.parent_id}
+        earlier = yield from self._looked_up(place, Batch((sent,), parents), expected, key)
+        if earlier:
+            return Appended(earlier[0], is_repeated=True)
+        moment = now()
+        yield from appending.touch(self._session, place, moment)
+        return Appended((yield from appending.insert(self._session, place, sent, moment, key)))
+
+    def _append_many(self, place: Place, batch: Batch, expected: int | None, key: str | None) -> Steps[_AppendedMany]:
+        earlier = yield from self._looked_up(place, batch, expected, key)
+        moment = now()
+        if earlier:
+            return _AppendedMany((), moment, earlier)
+        yield from appending.touch(self._session, place, moment)
+        return _AppendedMany(
+            (yield from appending.insert_many(self._session, place, batch.messages, moment, key)), moment
+        )
+
+    def _looked_up(self, place: Place, batch: Batch, expected: int | None, key: str | None) -> Steps[Sequence[Row]]:
+        """What an earlier call with this key wrote; otherwise all that has to be known before writing is checked."""
+        if key is None and expected is None and not batch.parents:
+            return ()  # nothing to look at: `touch` is the first statement
+        yield from appending.lock(self._session, place)
+        if key is not None:
+            self._session.abilities.require("request_ids")
+            earlier = yield from appending.repeated(self._session, place, batch, key)
+            if earlier:
+                return earlier
+        if expected is not None:
+            yield from appending.check_last(self._session, place, expected)
+        yield from appending.check_parents(self._session, place, batch.parents)
+        return ()
+
+
+async def _batch_of(messages: Any) -> Batch:
+    if not isinstance(messages, (list, tuple)) or not messages:
+        raise InvalidInputError(f"messages is a list that is not empty, found {messages!r:.80}.")
+    if len(messages) > MAX_MESSAGES:
+        raise InvalidInputError(f"At most {MAX_MESSAGES:,} messages go together, found {len(messages):,}.")
+    sent: list[Sent] = []
+    parents: set[int] = set()
+    size = 0
+    for start in range(0, len(messages), _TURN):
+        turn = [_one_sent(message, start + n) for n, message in enumerate(messages[start : start + _TURN])]
+        size += sum(len(one.content) for one in turn)
+        if size > MAX_CHARACTERS:
+            raise InvalidInputError(f"Messages that go together have at most {MAX_CHARACTERS:,} characters as JSON.")
+        parents.update(one.parent_id for one in turn if one.parent_id is not None)
+        sent += turn
+        await asyncio.sleep(0)
+    return Batch(sent, parents)
+
+
+def _one_sent(message: Any, position: int) -> Sent:
+    if not isinstance(message, Mapping) or not message.keys() <= _FIELDS:
+        raise InvalidInputError(
+            f"messages[{position}] is a mapping with role, content and parent_id, found {message!r:.80}."
+        )
+    try:
+        return sent_of(message.get("role"), message.get("content"), message.get("parent_id"))
+    except InvalidInputError as error:
+        raise InvalidInputError(f"messages[{position}]: {error}") from None
+
+
+def _added(place: Place, batch: Batch, key: str | None, appended: _AppendedMany, turn: slice) -> list[Message]:
+    """The messages as a reader would find them; reading them back would take longer than writing them."""
+    return [
+        trusted(
+            Message,
+            {
+                "id": message_id,
+                "conversation_id": place.conversation_id,
+                "parent_id": sent.parent_id,
+                "role": sent.role,
+                "content": orjson.loads(sent.content),
+                "request_id": key,
+                "created_at": appended.moment,
+                "updated_at": appended.moment,
+            },
+        )
+        for message_id, sent in zip(appended.ids[turn], batch.messages[turn], strict=True)
+    ]
+
+
+async def _in_turns(count: int, decode: Callable[[slice], list[Message]]) -> tuple[Message, ...]:
+    messages: list[Message] = []
+    for start in range(0, count, _TURN):
+        messages += decode(slice(start, start + _TURN))
+        await asyncio.sleep(0)
+    return tuple(messages)
