@@ -18,15 +18,22 @@ def _install(session: nox.Session, *groups: str, extras: str = "embedded-postgre
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests, on SQLite and PostgreSQL; arguments go to pytest."""
-    _install(session, "test")
+    _install(session, "test", "bench")
     session.run("pytest", *(session.posargs or ["-n", "2"]))
 
 
 @nox.session
 def proofs(session: nox.Session) -> None:
     """The same with the full counts of `tests/counts.py`."""
-    _install(session, "test")
+    _install(session, "test", "bench")
     session.run("pytest", *(session.posargs or ["-n", "2"]), env={"AGENTDB_PROOFS": "full"})
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """How fast it is, against hand-written statements and ORMs; arguments go to `python -m benchmarks`."""
+    _install(session, "bench")
+    session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 @nox.session
@@ -40,7 +47,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy in strict mode, and pyright, from a wheel that needs no Node.js, on what users see."""
-    _install(session, "test", "types")
+    _install(session, "test", "types", "bench")
     session.run("mypy")
     # Left alone it would take the environment in `.venv`, which has nox only.
     session.run("basedpyright", "--pythonpath", f"{session.virtualenv.bin}/python", "--level", "error", "tests/typing")
