@@ -11,7 +11,7 @@ AgentDBError
 ├── ConflictError        a unique or foreign key says no, or a replay differs
 ├── AccessDeniedError    a policy says no
 │   └── AuthenticationError
-├── BudgetError          an enforced charge is larger than what remains
+├── BudgetError          a reservation or an enforced charge is larger than what remains
 ├── UnsupportedError     this database cannot do that
 ├── TransactionError     wrong task or loop, already over, or a closed handle
 ├── UnavailableError     not done, and safe to repeat
@@ -145,12 +145,12 @@ class AuthenticationError(AccessDeniedError):
 
 
 class BudgetError(AgentDBError):
-    """An enforced charge is larger than what remains; neither row nor charge was written."""
+    """A reservation or an enforced charge is larger than what remains; nothing was written."""
 
     def __init__(self, *, user_id: int, cost: Decimal, remaining: Decimal) -> None:
         super().__init__(
             f"User {user_id} has {remaining} US dollars left, the charge is {cost}. "
-            "Raise the budget, or record it without enforce_budget."
+            "Raise the budget, or ask for less. What has been spent already is recorded without enforce_budget."
         )
         self.user_id, self.cost, self.remaining = user_id, cost, remaining
 

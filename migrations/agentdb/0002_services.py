@@ -165,6 +165,8 @@ DROP TABLE IF EXISTS "agentdb_budget_reset";
 DROP TABLE IF EXISTS "agentdb_search_mark";
 DROP TABLE IF EXISTS "agentdb_reservation";
 DROP TABLE IF EXISTS "agentdb_search";
+DROP TABLE IF EXISTS "agentdb_search_fts";
+DROP TABLE IF EXISTS "agentdb_search_deleted";
 """,
     "postgres": """
 DROP INDEX IF EXISTS "Resource_conversationID_idx";

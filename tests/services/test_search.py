@@ -307,6 +307,22 @@ async def test_an_index_of_words_can_be_lost(agent_db: Database, ada: User, talk
     assert (await agent_db.check()).is_clean
 
 
+async def test_a_downgrade_leaves_no_words_behind(agent_db: Database, ada: User, talk: Conversation) -> None:
+    """The index of words is made at the first search and not by a migration; it holds what people said."""
+    await say(agent_db, talk, "a secret word")
+    await agent_db.conversations.search(user_id=ada.id, query="secret")
+    catalogue = "sqlite_schema" if agent_db.session.dialect.name == "sqlite" else "pg_class"
+    name = "name" if catalogue == "sqlite_schema" else "relname"
+    named = f"SELECT {name} FROM {catalogue} WHERE {name} LIKE 'agentdb_search%'"
+    assert await agent_db.session.fetch(named)
+
+    await agent_db.downgrade("0001_initial")
+    left = await agent_db.session.fetch(named)
+    await agent_db.migrate()
+
+    assert left == []
+
+
 async def test_a_database_of_the_original_package_has_no_search(agent_db: Database, ada: User) -> None:
     """The error names what makes it able."""
     agent_db.session.abilities = Abilities(support_tables=False)
