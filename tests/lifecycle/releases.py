@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agentdb.lifecycle import migrate
-from agentdb.lifecycle.migrate import load_migration, migrations_directory, packaged_versions
+from agentdb.lifecycle.packaged import load_migration, migrations_directory, packaged_versions
 
 OURS = packaged_versions()[-1]
 NEXT = f"{int(OURS[:4]) + 1:04}_note"

@@ -17,7 +17,8 @@ from agentdb.engine import Session
 from agentdb.engine.dialect import dialect_of
 from agentdb.errors import SchemaError
 from agentdb.lifecycle.makemigrations import Draft, Source, draft, main, write
-from agentdb.lifecycle.migrate import TODO, Migrator, load_migration, migrations_directory, packaged_versions
+from agentdb.lifecycle.migrate import Migrator
+from agentdb.lifecycle.packaged import TODO, load_migration, migrations_directory, packaged_versions
 from agentdb.lifecycle.schema import differences, expected_schema, read_schema
 from agentdb.models import User
 from tests.lifecycle.conftest import Opener
