@@ -17,20 +17,18 @@ from agentdb.events import Events
 from agentdb.lifecycle.attach import attach, attach_original
 from agentdb.lifecycle.vault import vault_of
 from agentdb.secrets import Vault
-from agentdb.services import (
-    AccessService,
-    AgentService,
-    CatalogService,
-    ConversationService,
-    KnowledgeService,
-    UsageService,
-)
 
 if TYPE_CHECKING:
     from agentdb.lifecycle.audit import Audit
     from agentdb.lifecycle.owner import Owner, Status
     from agentdb.lifecycle.seed import SeedReport
     from agentdb.lifecycle.start import StartReport
+    from agentdb.services.access import AccessService
+    from agentdb.services.agents import AgentService
+    from agentdb.services.catalog import CatalogService
+    from agentdb.services.conversations import ConversationService
+    from agentdb.services.knowledge import KnowledgeService
+    from agentdb.services.usage import UsageService
 
 T = TypeVar("T")
 
@@ -52,13 +50,51 @@ class Database:
         self.started = started
         self._vault = vault
         self._is_closed = False
-        self.events = events = Events()
-        self.access = AccessService(session, events=events, vault=vault, settings=settings)
-        self.catalog = CatalogService(session, events=events, vault=vault)
-        self.agents = AgentService(session, events=events, settings=settings, vault=vault)
-        self.conversations = ConversationService(session, events=events)
-        self.knowledge = KnowledgeService(session, events=events)
-        self.usage = UsageService(session, events=events)
+        self.events = Events()
+
+    # A domain is imported when it is first asked for: all of them take 30 ms, and most services use one or two.
+
+    @cached_property
+    def access(self) -> AccessService:
+        """Who is calling, and what they may do."""
+        from agentdb.services.access import AccessService
+
+        return AccessService(self.session, events=self.events, vault=self._vault, settings=self.settings)
+
+    @cached_property
+    def catalog(self) -> CatalogService:
+        """What language models there are, what they cost, and who provides them."""
+        from agentdb.services.catalog import CatalogService
+
+        return CatalogService(self.session, events=self.events, vault=self._vault)
+
+    @cached_property
+    def agents(self) -> AgentService:
+        """Agents with their prompts and tools."""
+        from agentdb.services.agents import AgentService
+
+        return AgentService(self.session, events=self.events, settings=self.settings, vault=self._vault)
+
+    @cached_property
+    def conversations(self) -> ConversationService:
+        """Conversations and their messages."""
+        from agentdb.services.conversations import ConversationService
+
+        return ConversationService(self.session, events=self.events)
+
+    @cached_property
+    def knowledge(self) -> KnowledgeService:
+        """Resources, their chunks, and what is found in them."""
+        from agentdb.services.knowledge import KnowledgeService
+
+        return KnowledgeService(self.session, events=self.events)
+
+    @cached_property
+    def usage(self) -> UsageService:
+        """What model calls cost, and what is left of budgets."""
+        from agentdb.services.usage import UsageService
+
+        return UsageService(self.session, events=self.events)
 
     @property
     def can_keep_secrets(self) -> bool:
