@@ -4,7 +4,8 @@ Tortoise keeps what it prepared for a model on the model class, and its statemen
 engine that was opened last wins: SQLite's placeholders reached PostgreSQL, and booleans came back as numbers. Here
 everything that depends on the engine is kept by dialect.
 
-A handle imports this when it is first used with Tortoise: services that only run named statements start without it.
+Tortoise takes 60 ms to import, and the models 40 ms more. So nothing else in this room imports it: a handle gets here
+when it is first used with Tortoise, or opened after somebody has imported the models.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
@@ -73,13 +74,13 @@ class Session:
         return self.target.dialect
 
     async def open(self, modules: Sequence[str]) -> None:
-        """Connect. The models in `modules` are for Tortoise, once it is used.
+        """Connect. The models in `modules` are those that Tortoise will know.
 
         Raises:
             AgentDBError: The database cannot be reached, opened or read; nothing was changed.
         """
+        self._expect(modules)
         await self._connect()
-        self._modules = modules
         self._is_open = True
 
     async def close(self) -> None:
@@ -192,9 +193,15 @@ class Session:
         if not self._is_open:
             raise closed_handle()
 
+    def _expect(self, modules: Sequence[str]) -> None:
+        self._modules = modules
+        if f"{__package__}.orm" in sys.modules:
+            self._known_to_tortoise()  # somebody has imported models, and may make instances of them before use()
+
     def _known_to_tortoise(self) -> TortoiseSession:
         if self._tortoise is None:
-            from agentdb.engine.orm import TortoiseSession  # with the models 120 ms, see there
+            # With the models it takes 120 ms, which services that only run named statements do not need to wait for.
+            from agentdb.engine.orm import TortoiseSession
 
             self._tortoise = TortoiseSession(self.client, self._modules)
         return self._tortoise

@@ -56,7 +56,7 @@ class LateSession(Session):
         self._thread = thread
         self._loop: asyncio.AbstractEventLoop | None
         self._presence: AsyncGenerator[None, None] | None
-        self._modules = modules
+        self._expect(modules)
         self._await_arrival()
         self._is_open = True
 
