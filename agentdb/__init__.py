@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agentdb.database import Connector, Database, Status, connect
+    from agentdb.database import Connector, Database, connect
     from agentdb.errors import (
         AccessDeniedError,
         AgentDBError,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from agentdb.lifecycle.csv_file import load_csv
+    from agentdb.lifecycle.owner import Status
     from agentdb.models import (
         TABLES,
         Agent,
@@ -102,7 +103,14 @@ __all__ = [
 ]
 
 # The rooms that offer these names, the quickest to import first.
-_ROOMS = ("agentdb.errors", "agentdb.secrets", "agentdb.models", "agentdb.lifecycle.csv_file", "agentdb.database")
+_ROOMS = (
+    "agentdb.errors",
+    "agentdb.secrets",
+    "agentdb.models",
+    "agentdb.database",
+    "agentdb.lifecycle.csv_file",
+    "agentdb.lifecycle.owner",
+)
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that is here
 

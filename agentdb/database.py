@@ -5,63 +5,34 @@ from __future__ import annotations
 import warnings
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from agentdb.config import Settings
 from agentdb.engine import Session, resolve
 from agentdb.errors import ConfigurationError
 from agentdb.events import Events
-from agentdb.lifecycle.attach import attach, attach_original, read_readiness
-from agentdb.lifecycle.audit import Audit, audit
-from agentdb.lifecycle.migrate import Migrator, packaged_versions
-from agentdb.lifecycle.seed import Seeder, SeedReport
-from agentdb.lifecycle.start import LOCK_TIMEOUT_S, StartReport, check_at_head, head, make_ready, vault_of
-from agentdb.models import TABLES
+from agentdb.lifecycle.attach import attach, attach_original
+from agentdb.lifecycle.vault import vault_of
 from agentdb.secrets import Vault
-from agentdb.services import (
-    AccessService,
-    AgentService,
-    CatalogService,
-    ConversationService,
-    KnowledgeService,
-    UsageService,
-)
+
+if TYPE_CHECKING:
+    from agentdb.lifecycle.audit import Audit
+    from agentdb.lifecycle.owner import Owner, Status
+    from agentdb.lifecycle.seed import SeedReport
+    from agentdb.lifecycle.start import StartReport
+    from agentdb.services.access import AccessService
+    from agentdb.services.agents import AgentService
+    from agentdb.services.catalog import CatalogService
+    from agentdb.services.conversations import ConversationService
+    from agentdb.services.knowledge import KnowledgeService
+    from agentdb.services.usage import UsageService
 
 T = TypeVar("T")
 
 MODULES: Final = ("agentdb.models",)
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What `db.status()` sees.
-
-    Attributes:
-        engine: "SQLite" or "PostgreSQL".
-        source: Which setting named the database.
-        location: Where it is, without secrets.
-        schema_version: The migration it was made ready at; None if it is not ready.
-        pending: Packaged migrations that it does not have yet.
-        row_counts: Rows by table; empty while tables are missing.
-    """
-
-    engine: str
-    source: str
-    location: str
-    schema_version: str | None
-    expected_version: str
-    completed_at: datetime | None
-    pending: tuple[str, ...]
-    row_counts: dict[str, int]
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether services of this package may attach."""
-        return self.schema_version is not None and not self.pending
 
 
 class Database:
@@ -79,13 +50,51 @@ class Database:
         self.started = started
         self._vault = vault
         self._is_closed = False
-        self.events = events = Events()
-        self.access = AccessService(session, events=events, vault=vault, settings=settings)
-        self.catalog = CatalogService(session, events=events, vault=vault)
-        self.agents = AgentService(session, events=events, settings=settings, vault=vault)
-        self.conversations = ConversationService(session, events=events)
-        self.knowledge = KnowledgeService(session, events=events)
-        self.usage = UsageService(session, events=events)
+        self.events = Events()
+
+    # A domain is imported when it is first asked for: all of them take 30 ms, and most services use one or two.
+
+    @cached_property
+    def access(self) -> AccessService:
+        """Who is calling, and what they may do."""
+        from agentdb.services.access import AccessService
+
+        return AccessService(self.session, events=self.events, vault=self._vault, settings=self.settings)
+
+    @cached_property
+    def catalog(self) -> CatalogService:
+        """What language models there are, what they cost, and who provides them."""
+        from agentdb.services.catalog import CatalogService
+
+        return CatalogService(self.session, events=self.events, vault=self._vault)
+
+    @cached_property
+    def agents(self) -> AgentService:
+        """Agents with their prompts and tools."""
+        from agentdb.services.agents import AgentService
+
+        return AgentService(self.session, events=self.events, settings=self.settings, vault=self._vault)
+
+    @cached_property
+    def conversations(self) -> ConversationService:
+        """Conversations and their messages."""
+        from agentdb.services.conversations import ConversationService
+
+        return ConversationService(self.session, events=self.events)
+
+    @cached_property
+    def knowledge(self) -> KnowledgeService:
+        """Resources, their chunks, and what is found in them."""
+        from agentdb.services.knowledge import KnowledgeService
+
+        return KnowledgeService(self.session, events=self.events)
+
+    @cached_property
+    def usage(self) -> UsageService:
+        """What model calls cost, and what is left of budgets."""
+        from agentdb.services.usage import UsageService
+
+        return UsageService(self.session, events=self.events)
 
     @property
     def can_keep_secrets(self) -> bool:
@@ -94,6 +103,9 @@ class Database:
 
     def use(self) -> AbstractContextManager[None]:
         """Inside the block, ordinary Tortoise queries on the models go to this database.
+
+        The first use in a process imports Tortoise with the models, which takes 120 ms, unless a model was imported
+        before: then `connect` has made them ready.
 
         Raises:
             TransactionError: The handle is closed.
@@ -125,13 +137,11 @@ class Database:
 
     async def migrate(self) -> tuple[str, ...]:
         """Apply the packaged migrations that are missing; which ones. Seed afterwards: until then it is not ready."""
-        async with self._locked():
-            return await Migrator(self.session).upgrade()
+        return await self._owner.migrate()
 
     async def downgrade(self, version: str | None = None) -> tuple[str, ...]:
         """Undo the newest migration, or all after `version`; which ones."""
-        async with self._locked():
-            return await Migrator(self.session).downgrade(version)
+        return await self._owner.downgrade(version)
 
     async def seed(self, directory: str | Path | None = None, *, reset: str | None = None) -> SeedReport:
         """Write reference data from `directory`, or the configured or packaged one.
@@ -143,30 +153,15 @@ class Database:
             SeedError: A file that cannot be used; the database is unchanged.
             SchemaError: The database is not at this package's newest migration.
         """
-        async with self._locked():
-            await check_at_head(self.session)
-            seeder = Seeder(self.session, self._vault, self.settings)
-            return await seeder.seed(Path(directory) if directory else None, reset=reset, **head())
+        return await self._owner.seed(self._vault, Path(directory) if directory else None, reset=reset)
 
     async def check(self) -> Audit:
         """Compare the schema with the migrations', and look for rows that point to nothing."""
-        return await audit(self.session, deep=True)
+        return await self._owner.check()
 
     async def status(self) -> Status:
         """Engine, place, schema version and row counts."""
-        target = self.session.target
-        readiness = await read_readiness(self.session)
-        pending = await Migrator(self.session).pending()
-        return Status(
-            engine=target.dialect.title,
-            source=target.source,
-            location=target.shown,
-            schema_version=readiness.version if readiness else None,
-            expected_version=packaged_versions()[-1],
-            completed_at=readiness.completed_at if readiness else None,
-            pending=pending,
-            row_counts={} if pending else await self._row_counts(),
-        )
+        return await self._owner.status()
 
     async def close(self) -> None:
         """Disconnect. Closing twice is harmless."""
@@ -193,17 +188,9 @@ class Database:
                 f"{self!r} was not closed. Use `async with`, or await close().", ResourceWarning, stacklevel=2
             )
 
-    def _locked(self) -> AbstractAsyncContextManager[None]:
-        return self.session.dialect.migration_lock(self.session.client, timeout_s=LOCK_TIMEOUT_S)
-
-    async def _row_counts(self) -> dict[str, int]:
-        # Table names are ours; one statement, so that the counts belong together.
-        counts = " UNION ALL ".join(
-            f'SELECT {position} AS "position", count(*) AS "rows" FROM "{name}"'  # noqa: S608 - both are ours
-            for position, name in enumerate(TABLES)
-        )
-        rows = await self.session.fetch(f"{counts} ORDER BY 1")
-        return {name: row["rows"] for name, row in zip(TABLES, rows, strict=True)}
+    @cached_property
+    def _owner(self) -> Owner:
+        return owner_of(self.session, self.settings)
 
 
 def connect(
@@ -262,6 +249,14 @@ async def look(url: str | None = None, *, settings: Settings | None = None) -> D
     vault = vault_of(session, settings)
     await session.open(MODULES)
     return Database(session, settings, vault, None)
+
+
+def owner_of(session: Session, settings: Settings) -> Owner:
+    """Who may change the database as a whole."""
+    # The migrator, the seeder and the audit take 140 ms with Tortoise. Who only attaches never needs them.
+    from agentdb.lifecycle.owner import Owner
+
+    return Owner(session, settings)
 
 
 class Connector:
@@ -329,11 +324,8 @@ class Connector:
         await session.dialect.prepare(session.target, create_database=self._create_database)
         await session.open(MODULES)
         try:
-            vault, report = await make_ready(
-                session,
-                settings,
-                is_audited=not (self._skip_audit if self._skip_audit is not None else settings.skip_audit),
-            )
+            is_skipped = self._skip_audit if self._skip_audit is not None else settings.skip_audit
+            vault, report = await owner_of(session, settings).make_ready(is_audited=not is_skipped)
         except BaseException:
             await session.close()
             raise

@@ -15,17 +15,15 @@ import json
 import os
 import re
 import secrets
-import tempfile
+from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal, NoReturn
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
 from agentdb.config import Secret, SecretsMode
 from agentdb.errors import ConfigurationError, InvalidInputError, StorageError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 __all__ = ["Keyring", "Secret", "Vault", "create_key_file", "is_sealed", "load_key", "new_api_key"]
 
@@ -41,19 +39,16 @@ _WHERE_KEYS_COME_FROM: Final = "AGENTDB_SECRET_KEY or AGENTDB_SECRET_KEY_FILE"
 class Keyring:
     """The keys derived from one secret text: one that seals, one that digests, and an id that gives neither away.
 
-    The text is not stretched, so it should be random, as `create_key_file` makes it, not a sentence to remember.
+    The text is not stretched, so it should be random, as `create_key_file` makes it, not a sentence to remember. A key
+    is derived when it is first needed, because `cryptography` takes 7 ms to import.
     """
 
-    __slots__ = ("_aead", "_pepper", "key_id")
-
-    def __init__(self, *, encryption_key: bytes, pepper: bytes, key_id: str) -> None:
-        self._aead = AESGCM(encryption_key)
-        self._pepper = pepper
-        self.key_id = key_id
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
 
     @classmethod
     def from_secret(cls, text: str | Secret, *, origin: str = "The secret key") -> Keyring:
-        """Derive the keys; white space around the text, like the newline of a file, does not count.
+        """The keys of a text; white space around the text, like the newline of a file, does not count.
 
         Args:
             origin: Where the text came from, for the message.
@@ -67,12 +62,22 @@ class Keyring:
                 f"{origin} has {len(text)} characters, at least {MIN_KEY_LENGTH} are needed. "
                 "Use a random text, for example 32 random bytes in base64."
             )
-        secret = text.encode("utf-8", "surrogatepass")
-        return cls(
-            encryption_key=_derive(secret, purpose="encryption", length=32),
-            pepper=_derive(secret, purpose="pepper", length=32),
-            key_id=_derive(secret, purpose="key id", length=4).hex(),
-        )
+        return cls(text.encode("utf-8", "surrogatepass"))
+
+    @cached_property
+    def key_id(self) -> str:
+        """Which secret text the keys derive from."""
+        return _derive(self._secret, purpose="key id", length=4).hex()
+
+    @cached_property
+    def _pepper(self) -> bytes:
+        return _derive(self._secret, purpose="pepper", length=32)
+
+    @cached_property
+    def _aead(self) -> AESGCM:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return AESGCM(_derive(self._secret, purpose="encryption", length=32))
 
     def digest_api_key(self, api_key: str) -> str:
         """The same key always gives the same digest, so that an index can find it."""
@@ -114,6 +119,8 @@ class Keyring:
         data = _decoded(parts["payload"])
         if data is None or len(data) < _NONCE_BYTES + _TAG_BYTES:
             raise _corrupt(place)
+        from cryptography.exceptions import InvalidTag
+
         try:
             plain = self._aead.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _bound_to(table, column, row_id))
         except InvalidTag as error:
@@ -257,6 +264,9 @@ def new_api_key() -> Secret:
 
 
 def _derive(secret: bytes, *, purpose: Literal["encryption", "pepper", "key id"], length: int) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return HKDF(SHA256(), length=length, salt=None, info=f"agentdb 1 {purpose}".encode()).derive(secret)
 
 
@@ -312,6 +322,8 @@ def _read_key_file(path: Path) -> Keyring:
 
 
 def _write_once(path: Path, text: str) -> None:
+    import tempfile  # with what it imports 3 ms, for a file that is made once
+
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -146,8 +147,9 @@ def _round(workload: Workload, worker: Worker, places: dict[str, Place], plan: P
 def _cold(kind: str, place: Place, size: Size) -> Measured:
     """A new process, until it says that it has its first answer."""
     command = [sys.executable, "-m", "benchmarks.cold", kind, json.dumps(asdict(place)), json.dumps(asdict(size))]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}  # what is installed has bytecode too
     begun = perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         said = process.stdout.readline().strip()
         seconds = perf_counter() - begun

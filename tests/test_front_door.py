@@ -8,7 +8,7 @@ from types import ModuleType
 
 import agentdb
 from agentdb.models import Record
-from agentdb.models.base import column_name
+from agentdb.models.names import column_name
 
 
 def test_all_names_are_there() -> None:

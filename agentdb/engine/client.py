@@ -1,4 +1,4 @@
-"""What our Tortoise backends share: transactions that survive cancellation, deadlines, and one funnel for values.
+"""What the engines' clients share: transactions that survive cancellation, deadlines, and one funnel for values.
 
 Tortoise's own backends lose data when a task is cancelled inside a transaction (a cancelled BEGIN kills SQLite for the
 process, twelve cancelled transactions empty a pool of five), cannot serve two engines in one process, and let driver
@@ -16,17 +16,13 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
-from tortoise.backends.base.client import BaseDBAsyncClient
-
 from agentdb.engine.channel import Around, Channel, Result, Work, settle
 from agentdb.engine.dialect import ConnectionLostError, Dialect, Target
 from agentdb.engine.steps import Steps
 from agentdb.engine.transaction import Transaction, open_transactions
 from agentdb.engine.values import checked
 from agentdb.errors import DeadlineError, OutcomeUnknownError, TransactionError, UnavailableError
-
-ALIAS: Final = "agentdb"
-"""The one connection name of all handles: Tortoise keeps statements by name, ours are kept by dialect as well."""
+from agentdb.telemetry import logger
 
 T = TypeVar("T")
 
@@ -49,8 +45,8 @@ def closed_handle() -> TransactionError:
     return TransactionError("This database handle is closed. Open a new one with agentdb.connect().")
 
 
-class Client(BaseDBAsyncClient, ABC):
-    """A Tortoise backend over channels.
+class Client(ABC):
+    """The connections of one handle. How Tortoise sees them is told in `agentdb.engine.orm`.
 
     Attributes:
         arrive: Awaited before a statement or a transaction takes a channel. A handle that was made outside of the event
@@ -60,12 +56,21 @@ class Client(BaseDBAsyncClient, ABC):
     dialect: ClassVar[Dialect]
 
     def __init__(self, target: Target) -> None:
-        super().__init__(connection_name=ALIAS)
         self.target = target
         self.options = target.options
         self.arrive: Callable[[], Awaitable[None]] | None = None
         self.connect_within_s: float = target.options.connect_timeout_s
         self.default_isolation: str | None = None
+        self.log = logger("agentdb.engine")
+        self._bound_loop: asyncio.AbstractEventLoop | None = None
+
+    @abstractmethod
+    async def connect(self) -> None:
+        """Connect, and belong to the running event loop from now on."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Disconnect. Closing twice is harmless."""
 
     @abstractmethod
     async def _take(self, *, writing: bool) -> Channel:
@@ -265,59 +270,27 @@ class Client(BaseDBAsyncClient, ABC):
     def _encoded(self, values: Sequence[Any] | None) -> list[Any]:
         return [self.dialect.encode(checked(value)) for value in values or ()]
 
-    # What Tortoise calls.
-
-    def _check_loop(self) -> bool:
-        if not super()._check_loop():
+    def _check_loop(self) -> None:
+        if self._bound_loop is not None and self._bound_loop is not asyncio.get_running_loop():
             raise TransactionError(
                 "This database handle was opened in another event loop. Open one handle in each loop."
             )
-        return True
 
-    def _in_transaction(self) -> Any:
-        return _TortoiseTransaction(self)
+    def _bind(self) -> None:
+        """From now on it belongs to the event loop that it has connected in."""
+        self._bound_loop = asyncio.get_running_loop()
 
     async def fetch(self, sql: str, values: Sequence[Any] | None = None) -> Result:
         """Run one statement with positional parameters."""
         encoded = self._encoded(values)
         return await self.run(lambda channel: channel.execute(sql, encoded), writing=self._is_write(sql))
 
-    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, Sequence[Any]]:
-        result = await self.fetch(query, values)
-        return result.affected, result.rows
-
-    async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[str, Any]]:
-        return [dict(row) for row in (await self.fetch(query, values)).rows]
-
-    async def execute_query_dict_with_affected(
-        self, query: str, values: list[Any] | None = None
-    ) -> tuple[list[dict[str, Any]], int]:
-        result = await self.fetch(query, values)
-        return [dict(row) for row in result.rows], result.affected
-
-    async def execute_insert(self, query: str, values: list[Any]) -> Any:
-        result = await self.fetch(query, values)
-        return dict(result.rows[0]) if result.rows else result.inserted_id
-
-    async def execute_many(self, query: str, values: list[list[Any]]) -> None:
+    async def execute_many(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each row of parameters, all or none."""
         rows = [self._encoded(row) for row in values]
         async with self.transaction():
-            await self.run(lambda channel: channel.execute_many(query, rows))
+            await self.run(lambda channel: channel.execute_many(sql, rows))
 
-    async def execute_script(self, query: str) -> None:
-        await self.run(lambda channel: channel.execute_script(query))
-
-
-class _TortoiseTransaction:
-    """`client.transaction()` in the shape that Tortoise's own code enters, with the client as its value."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._block = client.transaction()
-
-    async def __aenter__(self) -> Client:
-        await self._block.__aenter__()
-        return self._client
-
-    async def __aexit__(self, *exc_info: Any) -> None:
-        await self._block.__aexit__(*exc_info)
+    async def execute_script(self, sql: str) -> None:
+        """Run several statements without parameters."""
+        await self.run(lambda channel: channel.execute_script(sql))

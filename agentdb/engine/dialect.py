@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
-from tortoise.exceptions import IntegrityError, OperationalError
 
 from agentdb.config import Settings
 from agentdb.engine.url import Url, parse_url
@@ -25,15 +23,20 @@ from agentdb.errors import AgentDBError, ConfigurationError, ConflictError, Sche
 if TYPE_CHECKING:
     from agentdb.engine.client import Client
     from agentdb.engine.introspection import Catalogue
+    from agentdb.engine.orm import TortoiseClient
     from agentdb.engine.word_table import WordTable
 
 
-class RefusedError(ConflictError, IntegrityError):
-    """A constraint said no; `get_or_create` looks for Tortoise's class."""
+APP: Final = "agentdb"
+"""The label of our tables in Tortoise and in aerich."""
 
 
-class MissingRelationError(SchemaError, OperationalError):
-    """A table or column is not there; aerich looks for Tortoise's class."""
+class RefusedError(ConflictError):
+    """A constraint said no."""
+
+
+class MissingRelationError(SchemaError):
+    """A table or column is not there."""
 
     def __init__(self, told: str, *, engine_code: str | None) -> None:
         super().__init__(f"{told}. Run `agentdb migrate`, or connect without skip_sync.", found=None, expected="head")
@@ -126,6 +129,10 @@ class Dialect(ABC):
         Raises:
             MissingDriverError: The driver is not installed.
         """
+
+    @abstractmethod
+    def tortoise_client(self, client: Client) -> TortoiseClient:
+        """A client as Tortoise sees it. Importing Tortoise takes 60 ms, which most services never need."""
 
     @abstractmethod
     async def prepare(self, target: Target, *, create_database: bool) -> None:
@@ -255,6 +262,8 @@ def data_directory(settings: Settings) -> Path:
         return settings.home
     if settings.mode == "system":
         return Path("/var/lib/agentdb")
+    import platformdirs  # 3 ms for those who name their database
+
     return platformdirs.user_data_path("agentdb", appauthor=False)
 
 

@@ -3,29 +3,108 @@
 Tortoise keeps what it prepared for a model on the model class, and its statements under the connection's name, so the
 engine that was opened last wins: SQLite's placeholders reached PostgreSQL, and booleans came back as numbers. Here
 everything that depends on the engine is kept by dialect.
+
+Tortoise takes 60 ms to import, and the models 40 ms more. So nothing else in this room imports it: a handle gets here
+when it is first used with Tortoise, or opened after somebody has imported the models.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from tortoise import context as tortoise_context
+from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.executor import BaseExecutor
 from tortoise.context import TortoiseContext
+from tortoise.exceptions import IntegrityError, OperationalError
 from tortoise.models import MetaInfo, Model
 
-from agentdb.engine.client import ALIAS, Client
+from agentdb.engine.client import Client
+from agentdb.engine.dialect import APP, MissingRelationError, RefusedError
 
 if TYPE_CHECKING:
     _Executor = BaseExecutor
 else:
     _Executor = object
 
-APP: Final = "agentdb"
-"""The label of our models in Tortoise and in aerich."""
+ALIAS: Final = "agentdb"
+"""The one connection name of all handles: Tortoise keeps statements by name, ours are kept by dialect as well."""
+
+
+class RefusedTortoiseError(RefusedError, IntegrityError):
+    """A constraint said no; `get_or_create` looks for Tortoise's class."""
+
+
+class MissingTortoiseRelationError(MissingRelationError, OperationalError):
+    """A table or column is not there; aerich looks for Tortoise's class."""
+
+
+@contextmanager
+def _as_tortoise_knows_it() -> Iterator[None]:
+    """Let our errors be Tortoise's as well."""
+    try:
+        yield
+    except RefusedError as error:
+        error.__class__ = RefusedTortoiseError
+        raise
+    except MissingRelationError as error:
+        error.__class__ = MissingTortoiseRelationError
+        raise
+
+
+class TortoiseClient(BaseDBAsyncClient):
+    """A client in the shape that Tortoise's own code calls.
+
+    Tortoise's own backends are not used: they lose data when a task is cancelled inside a transaction, and cannot serve
+    two engines in one process.
+    """
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(connection_name=ALIAS)
+        self._client = client
+
+    def _check_loop(self) -> bool:
+        return True  # the client itself refuses another event loop, where Tortoise would make a client of its own
+
+    def _in_transaction(self) -> Any:
+        return _TortoiseTransaction(self, self._client)
+
+    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, Sequence[Any]]:
+        with _as_tortoise_knows_it():
+            result = await self._client.fetch(query, values)
+        return result.affected, result.rows
+
+    async def execute_insert(self, query: str, values: list[Any]) -> Any:
+        with _as_tortoise_knows_it():
+            result = await self._client.fetch(query, values)
+        return dict(result.rows[0]) if result.rows else result.inserted_id
+
+    async def execute_many(self, query: str, values: list[list[Any]]) -> None:
+        with _as_tortoise_knows_it():
+            await self._client.execute_many(query, values)
+
+    async def execute_script(self, query: str) -> None:
+        with _as_tortoise_knows_it():
+            await self._client.execute_script(query)
+
+
+class _TortoiseTransaction:
+    """`client.transaction()` in the shape that Tortoise's own code enters, with the client as its value."""
+
+    def __init__(self, client: TortoiseClient, ours: Client) -> None:
+        self._client = client
+        self._block = ours.transaction()
+
+    async def __aenter__(self) -> TortoiseClient:
+        await self._block.__aenter__()
+        return self._client
+
+    async def __aexit__(self, *exc_info: Any) -> None:
+        with _as_tortoise_knows_it():
+            await self._block.__aexit__(*exc_info)
 
 
 class DialectExecutor(_Executor):
@@ -41,8 +120,8 @@ class DialectExecutor(_Executor):
 class _CacheName:
     """A client under a name that holds its dialect: the executor's cache is keyed by it."""
 
-    def __init__(self, client: Client) -> None:
-        self.connection_name = f"{client.connection_name}:{client.dialect.name}"
+    def __init__(self, client: TortoiseClient) -> None:
+        self.connection_name = f"{client.connection_name}:{client.capabilities.dialect}"
         self.query_class = client.query_class
         self.capabilities = client.capabilities
 
@@ -94,21 +173,27 @@ class TortoiseSession(TortoiseContext):
     It is entered per call with a reset token of its own, because a stock context keeps one token for all tasks.
     """
 
-    async def know(self, client: Client, modules: Sequence[str]) -> None:
+    def __init__(self, client: Client, modules: Sequence[str]) -> None:
         """Connect the models in `modules` to `client`, which need not be open yet."""
+        super().__init__()
         self.attach(client)
         with self.entered():
-            await self.init(
+            beginning = self.init(
                 config={
-                    "connections": {ALIAS: {"engine": type(client).__module__, "credentials": {}}},
+                    "connections": {ALIAS: {"engine": __name__, "credentials": {}}},
                     "apps": {APP: {"models": list(modules), "default_connection": ALIAS}},
                 }
             )
+            # It has nothing to wait for. In one go it cannot be cancelled, and no two tasks begin it.
+            with suppress(StopIteration):
+                beginning.send(None)
+        assert self.inited
 
     def attach(self, client: Client) -> None:
         """Send queries to `client` from now on."""
-        # The client exists already, so Tortoise only looks it up.
-        self.connections._get_storage()[ALIAS] = client
+        # It is there already, so Tortoise only looks it up.
+        self.client = client.dialect.tortoise_client(client)
+        self.connections._get_storage()[ALIAS] = self.client
 
     @contextmanager
     def entered(self) -> Iterator[None]:

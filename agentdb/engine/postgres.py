@@ -41,6 +41,7 @@ from agentdb.errors import (
 if TYPE_CHECKING:
     from agentdb.engine.client import Client
     from agentdb.engine.introspection import Catalogue
+    from agentdb.engine.orm import TortoiseClient
 
 _EMBEDDED: Final = "postgresql+embedded"
 _MIGRATION_LOCK: Final = 0x6167656E74646201  # "agentdb" and a 1: any constant, the same in every release
@@ -142,6 +143,11 @@ class PostgresDialect(Dialect):
 
         assert isinstance(target, PostgresTarget)
         return PostgresClient(target, create=create)
+
+    def tortoise_client(self, client: Client) -> TortoiseClient:
+        from agentdb.engine.postgres_orm import PostgresTortoiseClient
+
+        return PostgresTortoiseClient(client)
 
     async def prepare(self, target: Target, *, create_database: bool) -> None:
         assert isinstance(target, PostgresTarget)

@@ -1,4 +1,4 @@
-"""PostgreSQL behind Tortoise: connections at the price of a query, and transactions that survive cancellation."""
+"""PostgreSQL: connections at the price of a query, and transactions that survive cancellation."""
 
 from __future__ import annotations
 
@@ -12,17 +12,12 @@ from types import TracebackType
 from typing import Any, Final
 
 import asyncpg
-from pypika_tortoise.dialects import PostgreSQLQuery
-from tortoise.backends.asyncpg.executor import AsyncpgExecutor
-from tortoise.backends.asyncpg.schema_generator import AsyncpgSchemaGenerator
-from tortoise.backends.base_postgres.client import BasePostgresClient
 
 from agentdb.engine.channel import Channel, settle
 from agentdb.engine.client import closed_handle, only_reads
 from agentdb.engine.dialect import no_database
 from agentdb.engine.embedded import EmbeddedServer, release_server, start_server
 from agentdb.engine.flight import MergingClient
-from agentdb.engine.orm import DialectExecutor
 from agentdb.engine.postgres import PostgresTarget, dialect
 from agentdb.engine.postgres_channel import PostgresChannel
 from agentdb.engine.postgres_pool import PostgresPool
@@ -35,10 +30,6 @@ class PostgresClient(MergingClient):
     """The pool of one handle."""
 
     dialect = dialect
-    query_class = PostgreSQLQuery
-    schema_generator = AsyncpgSchemaGenerator
-    capabilities = BasePostgresClient.capabilities
-    executor_class: type[AsyncpgExecutor]
 
     def __init__(self, target: PostgresTarget, *, create: bool) -> None:
         super().__init__(target)
@@ -50,7 +41,7 @@ class PostgresClient(MergingClient):
         self._pool: PostgresPool | None = None
         self._server: EmbeddedServer | None = None
 
-    async def create_connection(self, with_db: bool) -> None:
+    async def connect(self) -> None:
         with self.dialect.translating():
             if self._target.directory is not None:
                 self._server = await settle(asyncio.to_thread(self._start, self._target.directory))
@@ -64,7 +55,7 @@ class PostgresClient(MergingClient):
             except BaseException:
                 await settle(self.close())
                 raise
-        await self._post_connect()
+        self._bind()
 
     def _start(self, directory: Path) -> EmbeddedServer:
         if not self._create and not (directory.is_dir() and any(directory.iterdir())):
@@ -145,14 +136,6 @@ class Lease:
             await self._waited.__aexit__(kind, error, trace)
         elif not self._pool.put(self._channel):
             await settle(self._pool.release(self._channel))
-
-
-class _PostgresExecutor(DialectExecutor, AsyncpgExecutor):
-    pass
-
-
-PostgresClient.executor_class = _PostgresExecutor
-client_class = PostgresClient
 
 
 async def make_database(target: PostgresTarget) -> None:

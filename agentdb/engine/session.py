@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
-
-import stamina
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from agentdb.engine.channel import settle
 from agentdb.engine.client import Client, closed_handle
 from agentdb.engine.dialect import Dialect, Target
-from agentdb.engine.orm import TortoiseSession
 from agentdb.engine.steps import Row, Steps
 from agentdb.engine.transaction import Transaction
 from agentdb.errors import DeadlineError, UnavailableError, UnsupportedError
+
+if TYPE_CHECKING:
+    from agentdb.engine.orm import TortoiseSession
 
 T = TypeVar("T")
 
@@ -63,7 +64,8 @@ class Session:
         self.target = target
         self.client: Client = target.dialect.client(target, create=create)
         self.abilities = Abilities()
-        self._tortoise = TortoiseSession()
+        self._modules: Sequence[str] = ()
+        self._tortoise: TortoiseSession | None = None
         self._is_open = False
 
     @property
@@ -72,17 +74,13 @@ class Session:
         return self.target.dialect
 
     async def open(self, modules: Sequence[str]) -> None:
-        """Connect, and let Tortoise know the models in `modules`.
+        """Connect. The models in `modules` are those that Tortoise will know.
 
         Raises:
             AgentDBError: The database cannot be reached, opened or read; nothing was changed.
         """
+        self._expect(modules)
         await self._connect()
-        try:
-            await self._tortoise.know(self.client, modules)
-        except BaseException:
-            await settle(self.client.close())
-            raise
         self._is_open = True
 
     async def close(self) -> None:
@@ -98,20 +96,20 @@ class Session:
             TransactionError: It is closed.
         """
         self._check_open()
-        with self._tortoise.entered():
+        with self._known_to_tortoise().entered():
             yield
 
     async def fetch(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Row]:
         """The rows that one statement gives, with positional parameters."""
-        with self.use():
-            return (await self.client.fetch(sql, values)).rows
+        self._check_open()
+        return (await self.client.fetch(sql, values)).rows
 
     def transaction(
         self, *, isolation: str | None = None, limit_s: float | None = None
     ) -> AbstractAsyncContextManager[Transaction]:
         """See `Client.transaction`."""
-        with self.use():
-            return self.client.transaction(isolation=isolation, limit_s=limit_s)
+        self._check_open()
+        return self.client.transaction(isolation=isolation, limit_s=limit_s)
 
     async def read(self, work: Callable[[], Awaitable[T]], *, timeout_s: float | None = None) -> T:
         """Run `work`, which only reads, and again when the database could not answer just then.
@@ -195,6 +193,19 @@ class Session:
         if not self._is_open:
             raise closed_handle()
 
+    def _expect(self, modules: Sequence[str]) -> None:
+        self._modules = modules
+        if f"{__package__}.orm" in sys.modules:
+            self._known_to_tortoise()  # somebody has imported models, and may make instances of them before use()
+
+    def _known_to_tortoise(self) -> TortoiseSession:
+        if self._tortoise is None:
+            # With the models it takes 120 ms, which services that only run named statements do not need to wait for.
+            from agentdb.engine.orm import TortoiseSession
+
+            self._tortoise = TortoiseSession(self.client, self._modules)
+        return self._tortoise
+
     async def _repeated(self, work: Callable[[], Awaitable[T]], timeout_s: float | None, committed: list[T]) -> T:
         if timeout_s is None:
             return await self._attempted(lambda _: work(), None)
@@ -221,6 +232,8 @@ class Session:
             if self.client.joined() is not None:
                 raise
             first = error
+        import stamina  # 9 ms that a start can do without
+
         async for retry in stamina.retry_context(
             on=UnavailableError, attempts=10, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
         ):
@@ -233,7 +246,7 @@ class Session:
     async def _connect(self) -> None:
         try:
             async with asyncio.timeout(self.client.connect_within_s) as limit:
-                await self.client.create_connection(with_db=True)
+                await self.client.connect()
         except TimeoutError:
             if not limit.expired():
                 raise

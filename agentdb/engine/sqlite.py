@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from agentdb.engine.channel import Channel
     from agentdb.engine.client import Client
     from agentdb.engine.introspection import Catalogue
+    from agentdb.engine.orm import TortoiseClient
 
 _MEMORY: Final = ":memory:"
 
@@ -116,6 +117,11 @@ class SqliteDialect(Dialect):
 
         assert isinstance(target, SqliteTarget)
         return SqliteClient(target, create=create)
+
+    def tortoise_client(self, client: Client) -> TortoiseClient:
+        from agentdb.engine.sqlite_orm import SqliteTortoiseClient
+
+        return SqliteTortoiseClient(client)
 
     async def prepare(self, target: Target, *, create_database: bool) -> None:
         assert isinstance(target, SqliteTarget)

@@ -1,4 +1,4 @@
-"""SQLite behind Tortoise: one writer connection, and readers that never wait for it.
+"""SQLite: one writer connection, and readers that never wait for it.
 
 Each connection has a thread of its own (aiosqlite's), so no statement runs on the event loop. The threads are daemons:
 a process that forgot `close()` still ends.
@@ -15,10 +15,6 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import aiosqlite
-from pypika_tortoise.dialects import SQLLiteQuery
-from tortoise.backends.sqlite.client import SqliteClient as TortoiseSqliteClient
-from tortoise.backends.sqlite.executor import SqliteExecutor
-from tortoise.backends.sqlite.schema_generator import SqliteSchemaGenerator
 
 from agentdb.engine.channel import HURRY_S, Answer, Channel, Result, settle
 from agentdb.engine.checkpoints import Checkpoints
@@ -26,7 +22,6 @@ from agentdb.engine.client import Client, closed_handle, only_reads
 from agentdb.engine.dialect import no_database
 from agentdb.engine.group import Group, Member, execute
 from agentdb.engine.inline_reader import InlineReader
-from agentdb.engine.orm import DialectExecutor
 from agentdb.engine.patience import LOCK_SLICE_S, Patience
 from agentdb.engine.sqlite import SqliteTarget, dialect
 from agentdb.engine.steps import Encode, Outcome, Steps, drive
@@ -181,10 +176,6 @@ class SqliteClient(Client):
     """All connections of one handle to one file, or the only one to a database in memory."""
 
     dialect = dialect
-    query_class = SQLLiteQuery
-    schema_generator = SqliteSchemaGenerator
-    capabilities = TortoiseSqliteClient.capabilities
-    executor_class: type[SqliteExecutor]
 
     def __init__(self, target: SqliteTarget, *, create: bool) -> None:
         super().__init__(target)
@@ -217,10 +208,10 @@ class SqliteClient(Client):
             else None
         )
 
-    async def create_connection(self, with_db: bool) -> None:
+    async def connect(self) -> None:
         with self.dialect.translating():
             self._writer = await self._open(self._target.path, is_writer=True)
-        await self._post_connect()
+        self._bind()
 
     async def close(self) -> None:
         writer, self._writer = self._writer, None  # from now on nobody gets a channel
@@ -423,14 +414,6 @@ class SqliteClient(Client):
         durability = self._target.options.durability
         raw.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
         raw.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # reads the header: is it a database at all?
-
-
-class _SqliteExecutor(DialectExecutor, SqliteExecutor):
-    pass
-
-
-SqliteClient.executor_class = _SqliteExecutor
-client_class = SqliteClient
 
 
 def split_statements(sql: str) -> Iterator[str]:

@@ -56,6 +56,16 @@ def checked(value: Any) -> Any:
     raise InvalidInputError(f"No column keeps a {type(value).__name__}, found {value!r:.80}.")
 
 
+def now() -> datetime:
+    """The present instant in UTC."""
+    return datetime.now(UTC)
+
+
+def instant(stored: str | datetime) -> datetime:
+    """A time as a database keeps it: a text on SQLite."""
+    return utc(datetime.fromisoformat(stored) if isinstance(stored, str) else stored)
+
+
 def utc(moment: datetime) -> datetime:
     """The same instant in UTC.
 

@@ -14,10 +14,11 @@ from tortoise.backends.base.schema_generator import BaseSchemaGenerator
 from tortoise.indexes import Index
 from tortoise.models import Model
 
-from agentdb.engine import Client
-from agentdb.engine.orm import APP
-from agentdb.lifecycle.migrate import TODO
-from agentdb.models import column_name
+from agentdb.engine import Dialect
+from agentdb.engine.dialect import APP
+from agentdb.engine.orm import TortoiseClient
+from agentdb.lifecycle.packaged import TODO
+from agentdb.models.names import column_name
 
 State = dict[str, dict[str, Any]]
 """Models by name, as aerich describes them."""
@@ -129,7 +130,7 @@ class Generator(Migrate):
         return any(field["db_column"] == column for field in before["data_fields"])
 
 
-async def generator(client: Client, last: State) -> type[Generator]:
+async def generator(dialect: Dialect, client: TortoiseClient, last: State) -> type[Generator]:
     """A comparison of its own: aerich collects statements on the class."""
     made = cast(
         type[Generator],
@@ -138,8 +139,8 @@ async def generator(client: Client, last: State) -> type[Generator]:
             (Generator,),
             {
                 "app": APP,
-                "dialect": client.dialect.name,
-                "alters_columns": client.dialect.alters_columns,
+                "dialect": dialect.name,
+                "alters_columns": dialect.alters_columns,
                 "_last_version_content": last,
                 "upgrade_operators": [],
                 "downgrade_operators": [],

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import agentdb.models as tables
 from agentdb.engine import Abilities, Session, Target
 from agentdb.engine.dialect import MissingRelationError
+from agentdb.engine.values import instant
 from agentdb.errors import SchemaError, UnavailableError
-from agentdb.lifecycle.migrate import packaged_versions
-from agentdb.models import INTERNAL_TABLES, TABLES
-from agentdb.models.fields import TimestampField
+from agentdb.lifecycle.packaged import packaged_versions
 from agentdb.telemetry import logger
 
 _POLL_S: Final = 0.2
@@ -48,9 +48,7 @@ async def read_readiness(session: Session) -> Readiness | None:
         return None
     if not rows:
         return None
-    completed_at = TimestampField().to_python_value(rows[0]["completedAt"])
-    assert completed_at is not None
-    return Readiness(rows[0]["schemaVersion"], rows[0]["compatibleSince"], completed_at)
+    return Readiness(rows[0]["schemaVersion"], rows[0]["compatibleSince"], instant(rows[0]["completedAt"]))
 
 
 async def check_ready(session: Session) -> None:
@@ -129,7 +127,7 @@ async def attach_original(target: Target, modules: tuple[str, ...]) -> Session:
         session.abilities = Abilities(
             request_ids=columns >= _REQUEST_IDS,
             unique_identity=unique_indexes.issuperset(_IDENTITIES),
-            support_tables={table for table, _ in columns}.issuperset(INTERNAL_TABLES),
+            support_tables={table for table, _ in columns}.issuperset(tables.INTERNAL_TABLES),
             resource_owners=columns >= _RESOURCE_OWNERS,
         )
         return session
@@ -139,7 +137,7 @@ async def attach_original(target: Target, modules: tuple[str, ...]) -> Session:
 
 
 def _original_columns() -> set[tuple[str, str]]:
-    ours = {(name, column) for name, model in TABLES.items() for column in model._meta.db_fields}
+    ours = {(name, column) for name, model in tables.TABLES.items() for column in model._meta.db_fields}
     return ours - _REQUEST_IDS - _RESOURCE_OWNERS
 
 

@@ -22,10 +22,11 @@ from aerich.utils import decompress_dict, get_formatted_compressed_data, get_mod
 
 from agentdb.config import Settings
 from agentdb.engine import Client, resolve
-from agentdb.engine.orm import APP, TortoiseSession
+from agentdb.engine.dialect import APP
+from agentdb.engine.orm import TortoiseSession
 from agentdb.errors import SchemaError
 from agentdb.lifecycle._generator import State, generator
-from agentdb.lifecycle.migrate import TODO, load_migration, migrations_directory, packaged_versions
+from agentdb.lifecycle.packaged import TODO, load_migration, migrations_directory, packaged_versions
 
 _CORE: Final = ("agentdb.models", "aerich.models")
 _ENGINES: Final = ("sqlite://", "postgresql://nowhere.invalid/none")
@@ -146,11 +147,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _compared(client: Client, source: Source, last: State) -> tuple[str, str, State]:
-    tortoise = TortoiseSession()
-    await tortoise.know(client, [*_CORE, *source.modules])
+    tortoise = TortoiseSession(client, [*_CORE, *source.modules])
     with tortoise.entered():
         state = _plain(get_models_describe(APP))
-        made = await generator(client, deepcopy(last))  # aerich takes its own table out of it
+        made = await generator(client.dialect, tortoise.client, deepcopy(last))  # aerich takes its own table out of it
         await made.migrate(source.app, empty=False, no_input=True, offline=True)
     upgrade, downgrade = _script(made.upgrade_operators), _script(made.downgrade_operators)
     if not upgrade and _essence(state) != _essence(last):

@@ -1,71 +1,31 @@
 """The road from each released schema to the next: one file per version, applied by aerich, atomically.
 
-A file has one SQL body per engine. aerich keeps what was applied in its own table, one row per version and app; which
-version a database is at is read without aerich, whose import is slow.
+aerich keeps what was applied in its own table, one row per version and app; which version a database is at is read
+without aerich, whose import is slow.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-import runpy
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from agentdb.engine import Session
-from agentdb.engine.client import ALIAS
-from agentdb.engine.dialect import MissingRelationError
-from agentdb.engine.orm import APP, TortoiseSession, adopt
+from agentdb.engine.dialect import APP, MissingRelationError
+from agentdb.engine.orm import ALIAS, TortoiseSession, adopt
 from agentdb.errors import AgentDBError, SchemaError, TransactionError
+from agentdb.lifecycle.packaged import Direction, load_migration, migrations_directory, packaged_versions
 from agentdb.telemetry import logger
 
 if TYPE_CHECKING:
     from aerich import Command
 
-TODO: Final = "-- TODO"
-"""Begins a body that nobody has written yet: not every change can be generated for every engine."""
+    from agentdb.engine.orm import TortoiseClient
 
-Direction: TypeAlias = Literal["upgrade", "downgrade"]
-
-_VERSION: Final = re.compile(r"\d{4}_\w+")
 _logger = logger("agentdb.migrate")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Migration:
-    """One packaged version.
-
-    Attributes:
-        compatible_since: The oldest version whose package may go on using a database at this one.
-        requires: The version of agentdb's own schema that another app's migration builds on.
-        upgrade: SQL by engine.
-        downgrade: SQL by engine.
-        models_state: The models as aerich keeps them.
-    """
-
-    version: str
-    compatible_since: str
-    requires: str | None
-    upgrade: Mapping[str, str]
-    downgrade: Mapping[str, str]
-    models_state: str
-
-    def check_body(self, direction: Direction, dialect: str) -> None:
-        """
-        Raises:
-            SchemaError: There is no SQL for this engine.
-        """
-        bodies = self.upgrade if direction == "upgrade" else self.downgrade
-        if not bodies.get(dialect, "").strip() or TODO in bodies[dialect]:
-            raise SchemaError(
-                f"Migration {self.version} has no {direction} for {dialect}. Nothing was changed. Write its SQL.",
-                found=None,
-                expected=self.version,
-            )
 
 
 class Step(NamedTuple):
@@ -74,48 +34,6 @@ class Step(NamedTuple):
     version: str
     is_applied: bool
     is_packaged: bool
-
-
-def migrations_directory() -> Path:
-    """Where the migrations lie: inside an installed package, else beside it in the checkout."""
-    package = Path(__file__).parents[1]
-    packaged = package / "_migrations"
-    return packaged if packaged.is_dir() else package.parent / "migrations"
-
-
-def packaged_versions(app: str = APP, *, location: Path | None = None) -> tuple[str, ...]:
-    """The versions that this package brings, oldest first."""
-    files = ((location or migrations_directory()) / app).glob("*.py")
-    return tuple(sorted(file.stem for file in files if _VERSION.fullmatch(file.stem)))
-
-
-def compatible_since(version: str) -> str:
-    """The oldest version whose package may go on using a database that is at `version`."""
-    return load_migration(version).compatible_since
-
-
-def load_migration(version: str, *, app: str = APP, location: Path | None = None) -> Migration:
-    """Read a packaged version.
-
-    Raises:
-        SchemaError: This package has none of that name.
-    """
-    file = (location or migrations_directory()) / app / f"{version}.py"
-    if not file.is_file():
-        raise SchemaError(
-            f"Migration {version} of {app} is not part of this agentdb. Use the package that brought it.",
-            found=version,
-            expected=(packaged_versions(app, location=location) or ("none",))[-1],
-        )
-    names = runpy.run_path(str(file))
-    return Migration(
-        version=version,
-        compatible_since=names["COMPATIBLE_SINCE"],
-        requires=names.get("REQUIRES"),
-        upgrade=names["UPGRADE"],
-        downgrade=names["DOWNGRADE"],
-        models_state=names["MODELS_STATE"],
-    )
 
 
 class Migrator:
@@ -162,10 +80,10 @@ class Migrator:
         await self._check_required(pending)
         if not pending:
             return ()  # without importing aerich, which takes most of a second
-        async with self._aerich() as command:
+        async with self._aerich() as (command, client):
             for version in pending:
                 async with self._step(version):
-                    await command._upgrade(self._session.client, f"{version}.py")
+                    await command._upgrade(client, f"{version}.py")
                 _logger.info("Applied migration %s of %s.", version, self._app)
         return pending
 
@@ -183,7 +101,7 @@ class Migrator:
         await self._check_dependents(undone)
         if not undone:
             return ()
-        async with self._aerich() as command:
+        async with self._aerich() as (command, _):
             for undo in undone:
                 async with self._step(undo):
                     await command.downgrade(version=-1, delete=False)
@@ -263,7 +181,7 @@ class Migrator:
                 await client.fetch('DELETE FROM "agentdb_state"')
 
     @asynccontextmanager
-    async def _aerich(self) -> AsyncIterator[Command]:
+    async def _aerich(self) -> AsyncIterator[tuple[Command, TortoiseClient]]:
         """aerich, working on this database. It keeps app and directory on classes, so one at a time in this process."""
         from aerich import Command
         from aerich.migrate import Migrate
@@ -271,12 +189,11 @@ class Migrator:
 
         async with _turn():
             adopt(Aerich)
-            tortoise = TortoiseSession()
-            await tortoise.know(self._session.client, ["aerich.models"])
+            tortoise = TortoiseSession(self._session.client, ["aerich.models"])
             command = Command({"apps": {self._app: {"default_connection": ALIAS}}}, app=self._app)
             Migrate.migrate_location = self._location / self._app
             with tortoise.entered():
-                yield command
+                yield command, tortoise.client
 
 
 _taken = threading.Lock()

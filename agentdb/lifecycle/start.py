@@ -12,10 +12,12 @@ from agentdb.engine import Session
 from agentdb.errors import SchemaError
 from agentdb.lifecycle.attach import check_ready
 from agentdb.lifecycle.audit import audit
-from agentdb.lifecycle.migrate import Migrator, compatible_since, packaged_versions
+from agentdb.lifecycle.migrate import Migrator
+from agentdb.lifecycle.packaged import compatible_since, packaged_versions
 from agentdb.lifecycle.seed import Seeder, SeedReport
 from agentdb.lifecycle.seed_files import PACKAGED
-from agentdb.secrets import Keyring, Vault, create_key_file, load_key, new_api_key
+from agentdb.lifecycle.vault import vault_of_owner
+from agentdb.secrets import Vault
 
 LOCK_TIMEOUT_S: Final = 120.0
 """How long a starting process waits for the one that is migrating and seeding."""
@@ -48,7 +50,7 @@ async def make_ready(session: Session, settings: Settings, *, is_audited: bool) 
         SeedError: A seed file cannot be used; the migrations stay, the seeds are as before.
     """
     async with session.dialect.migration_lock(session.client, timeout_s=LOCK_TIMEOUT_S):
-        vault, key_file = _vault_of_owner(session, settings)
+        vault, key_file = vault_of_owner(session, settings)
         migrator, seeder = Migrator(session), Seeder(session, vault, settings)
         if _is_newer(await migrator.applied()):
             await check_ready(session)
@@ -87,15 +89,6 @@ def head() -> dict[str, str]:
     return {"version": newest, "compatible_since": compatible_since(newest)}
 
 
-def vault_of(session: Session, settings: Settings) -> Vault:
-    """The keys that the settings name, else those beside a database in files, if they are there."""
-    keyring = load_key(secret_key=settings.secret_key, secret_key_file=settings.secret_key_file)
-    key_file = session.target.key_file
-    if keyring is None and key_file is not None and key_file.exists():
-        keyring = load_key(secret_key=None, secret_key_file=key_file)
-    return Vault(keyring, mode=settings.secrets)
-
-
 async def check_audit(session: Session, *, deep: bool) -> None:
     """
     Raises:
@@ -119,16 +112,3 @@ async def check_audit(session: Session, *, deep: bool) -> None:
 def _is_newer(applied: Sequence[str]) -> bool:
     packaged = packaged_versions()
     return bool(applied) and applied[-1] not in packaged and applied[-1] > packaged[-1]
-
-
-def _vault_of_owner(session: Session, settings: Settings) -> tuple[Vault, Path | None]:
-    vault = vault_of(session, settings)
-    if vault.keyring is not None or settings.secrets == "plain":
-        return vault, None
-    if session.target.is_ephemeral:
-        # The database ends with this handle, and so may its key.
-        return Vault(Keyring.from_secret(new_api_key()), mode=settings.secrets), None
-    key_file = session.target.key_file
-    if key_file is None:
-        return vault, None
-    return Vault(create_key_file(key_file), mode=settings.secrets), key_file

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeAlias, cast
 
@@ -20,7 +20,7 @@ from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.indexes import Index
 
 from agentdb.engine.money import dollars, from_database
-from agentdb.engine.values import json_text, utc
+from agentdb.engine.values import instant, json_text, now, utc
 
 Timestamp: TypeAlias = "datetime | None"
 
@@ -55,9 +55,7 @@ class TimestampField(Field[datetime], datetime):
         return None if value is None else utc(value)
 
     def to_python_value(self, value: Any) -> datetime | None:
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        return None if value is None else utc(value)
+        return None if value is None else instant(value)
 
 
 class MoneyField(Field[Decimal], Decimal):  # type: ignore[misc]  # as Tortoise's own DecimalField is declared
@@ -149,11 +147,6 @@ class NowDefault(SqlDefault):
 
     def get_sql(self, _context: Any = None, dialect: str | None = None) -> str:
         return self._SQL.get(dialect or "", self.sql)
-
-
-def now() -> datetime:
-    """The present instant in UTC."""
-    return datetime.now(UTC)
 
 
 def timestamp(*, auto_now: bool = False) -> Any:

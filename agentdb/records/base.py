@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from agentdb.engine import Row
 from agentdb.engine.money import from_database
-from agentdb.models import column_name
+from agentdb.models.names import column_name
 
 
 def money(value: Decimal | float | str) -> Decimal:

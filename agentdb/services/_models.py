@@ -7,10 +7,10 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
+import agentdb.models as tables
 from agentdb.engine.money import dollars
+from agentdb.engine.values import now
 from agentdb.errors import ConflictError, InvalidInputError, NotFoundError
-from agentdb.models import Model as ModelTable
-from agentdb.models.fields import now
 from agentdb.records import Model
 from agentdb.services._input import count, id_or_name, json_object, optional_text, text
 from agentdb.services._providers import stored_provider
@@ -131,12 +131,12 @@ class Models(Service):
             id_or_name(provider, "provider")
 
         async def work() -> Model:
-            if await ModelTable.filter(internal_name=internal_name).exists():
+            if await tables.Model.filter(internal_name=internal_name).exists():
                 raise ConflictError(
                     f"There is a model called {internal_name!r}. Update it, or choose another name.",
                     columns=("internalName",),
                 )
-            await ModelTable.create(**(values | await _provided_by(provider)))
+            await tables.Model.create(**(values | await _provided_by(provider)))
             return await self._stored_model(internal_name)
 
         return await self._unit(work, timeout)
@@ -185,7 +185,7 @@ class Models(Service):
 
         async def work() -> Model:
             model = await self._stored_model(internal_name)
-            await ModelTable.filter(id=model.id).update(**changes, **await _provided_by(provider), updated_at=now())
+            await tables.Model.filter(id=model.id).update(**changes, **await _provided_by(provider), updated_at=now())
             return await self._stored_model(internal_name)
 
         return await self._unit(work, timeout)

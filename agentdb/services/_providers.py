@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
+import agentdb.models as tables
 from agentdb.engine import Session
-from agentdb.engine.values import checked
+from agentdb.engine.values import checked, now
 from agentdb.errors import ConflictError, InvalidInputError, NotFoundError
 from agentdb.events import Events
-from agentdb.models import Provider as ProviderTable
-from agentdb.models.fields import now
 from agentdb.records import Provider
 from agentdb.secrets import Secret, Vault
 from agentdb.services._input import id_or_name, optional_text, text
@@ -97,7 +96,7 @@ class Providers(Service):
 
         async def work() -> Provider:
             await _check_free(name)
-            return _provider_of(await ProviderTable.create(**values))
+            return _provider_of(await tables.Provider.create(**values))
 
         return await self._unit(work, timeout)
 
@@ -132,7 +131,7 @@ class Providers(Service):
             found = await stored_provider(provider)
             if "name" in changes:
                 await _check_free(changes["name"], unless=found.id)
-            await ProviderTable.filter(id=found.id).update(**changes, updated_at=now())
+            await tables.Provider.filter(id=found.id).update(**changes, updated_at=now())
             return _provider_of(await stored_provider(found.id))
 
         return await self._unit(work, timeout)
@@ -158,7 +157,7 @@ class Providers(Service):
 
         async def work() -> None:
             found = await stored_provider(provider)
-            await ProviderTable.filter(id=found.id).update(api_key=self._sealed(plain, found.id), updated_at=now())
+            await tables.Provider.filter(id=found.id).update(api_key=self._sealed(plain, found.id), updated_at=now())
 
         await self._unit(work, timeout)
 
@@ -168,20 +167,20 @@ class Providers(Service):
         return self._vault.protect(secret, table="Provider", column="apiKey", row_id=provider_id)
 
 
-async def stored_provider(provider: str | int) -> ProviderTable:
+async def stored_provider(provider: str | int) -> tables.Provider:
     """The row of a provider by name or id, in a unit of work.
 
     Raises:
         NotFoundError: No such provider.
     """
-    wanted = ProviderTable.filter(name=provider) if isinstance(provider, str) else ProviderTable.filter(id=provider)
+    wanted = tables.Provider.filter(name=provider) if isinstance(provider, str) else tables.Provider.filter(id=provider)
     found = await wanted.order_by("id").first()
     if found is None:
         raise NotFoundError("provider", provider)
     return found
 
 
-def _provider_of(row: ProviderTable) -> Provider:
+def _provider_of(row: tables.Provider) -> Provider:
     return Provider(id=row.id, name=row.name, endpoint=row.endpoint)
 
 
@@ -191,7 +190,7 @@ def _provider_key(provider: Any) -> dict[str, Any]:
 
 
 async def _check_free(name: str, *, unless: int | None = None) -> None:
-    taken = await ProviderTable.filter(name=name).first()
+    taken = await tables.Provider.filter(name=name).first()
     if taken is not None and taken.id != unless:
         raise ConflictError(f"There is a provider called {name!r}. Choose another name.", columns=("name",))
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final, TypeVar
 
+import agentdb.models as tables
 from agentdb.errors import ConflictError, NotFoundError
-from agentdb.models import Policy as PolicyTable
-from agentdb.models import Role as RoleTable
-from agentdb.models import RolePolicy as RolePolicyTable
-from agentdb.models import User as UserTable
 from agentdb.records import Policy, Role
 from agentdb.services._access_part import AccessPart
 from agentdb.services._input import id_or_name, optional_identifier, text
 from agentdb.sql import Statements
 
-T = TypeVar("T", RoleTable, PolicyTable)
+T = TypeVar("T", "tables.Role", "tables.Policy")
 
 _STATEMENTS: Final = Statements("access")
 
@@ -32,7 +29,7 @@ class Roles(AccessPart):
         Raises:
             DeadlineError: `timeout` has passed.
         """
-        roles = map(_role_of, await self._read(RoleTable.all, timeout))
+        roles = map(_role_of, await self._read(tables.Role.all, timeout))
         return tuple(sorted(roles, key=lambda role: (role.display_order is None, role.display_order or 0, role.id)))
 
     async def policies(self, *, role: str | int | None = None, timeout: float | None = None) -> tuple[Policy, ...]:
@@ -48,11 +45,11 @@ class Roles(AccessPart):
         if role is not None:
             id_or_name(role, "role")
 
-        async def work() -> list[PolicyTable]:
+        async def work() -> list[tables.Policy]:
             if role is None:
-                return await PolicyTable.all().order_by("id")
-            granted = RolePolicyTable.filter(role_id=(await _found(RoleTable, "role", role)).id)
-            return await PolicyTable.filter(id__in=await granted.values_list("policy_id", flat=True)).order_by("id")
+                return await tables.Policy.all().order_by("id")
+            granted = tables.RolePolicy.filter(role_id=(await _found(tables.Role, "role", role)).id)
+            return await tables.Policy.filter(id__in=await granted.values_list("policy_id", flat=True)).order_by("id")
 
         return tuple(map(_policy_of, await self._read(work, timeout)))
 
@@ -74,8 +71,8 @@ class Roles(AccessPart):
         }
 
         async def work() -> Role:
-            await _check_unused(RoleTable, "role", name)
-            return _role_of(await RoleTable.create(**values))
+            await _check_unused(tables.Role, "role", name)
+            return _role_of(await tables.Role.create(**values))
 
         return await self._unit(work, timeout)
 
@@ -93,12 +90,12 @@ class Roles(AccessPart):
         id_or_name(role, "role")
 
         async def work() -> None:
-            found = await _found(RoleTable, "role", role, is_locked=True)
-            users = await UserTable.filter(role_id=found.id).count()
+            found = await _found(tables.Role, "role", role, is_locked=True)
+            users = await tables.User.filter(role_id=found.id).count()
             if users:
                 raise ConflictError(f"{users} users have the role {found.name!r}. Give them another one first.")
-            await RolePolicyTable.filter(role_id=found.id).delete()
-            await RoleTable.filter(id=found.id).delete()
+            await tables.RolePolicy.filter(role_id=found.id).delete()
+            await tables.Role.filter(id=found.id).delete()
 
         await self._unit(work, timeout)
 
@@ -122,8 +119,8 @@ class Roles(AccessPart):
         }
 
         async def work() -> Policy:
-            await _check_unused(PolicyTable, "policy", name)
-            return _policy_of(await PolicyTable.create(**values))
+            await _check_unused(tables.Policy, "policy", name)
+            return _policy_of(await tables.Policy.create(**values))
 
         return await self._unit(work, timeout)
 
@@ -141,11 +138,11 @@ class Roles(AccessPart):
         id_or_name(policy, "policy")
 
         async def work() -> None:
-            found = await _found(PolicyTable, "policy", policy, is_locked=True)
-            roles = await RolePolicyTable.filter(policy_id=found.id).count()
+            found = await _found(tables.Policy, "policy", policy, is_locked=True)
+            roles = await tables.RolePolicy.filter(policy_id=found.id).count()
             if roles:
                 raise ConflictError(f"{roles} roles grant the policy {found.name!r}. Revoke it from them first.")
-            await PolicyTable.filter(id=found.id).delete()
+            await tables.Policy.filter(id=found.id).delete()
 
         await self._unit(work, timeout)
 
@@ -180,7 +177,7 @@ class Roles(AccessPart):
 
 async def _revoke(role: str | int, policy: str | int) -> None:
     role_id, policy_id = await _ids(role, policy)
-    await RolePolicyTable.filter(role_id=role_id, policy_id=policy_id).delete()
+    await tables.RolePolicy.filter(role_id=role_id, policy_id=policy_id).delete()
 
 
 def _checked(role: str | int, policy: str | int) -> tuple[str | int, str | int]:
@@ -190,7 +187,7 @@ def _checked(role: str | int, policy: str | int) -> tuple[str | int, str | int]:
 
 
 async def _ids(role: str | int, policy: str | int) -> tuple[int, int]:
-    return (await _found(RoleTable, "role", role)).id, (await _found(PolicyTable, "policy", policy)).id
+    return (await _found(tables.Role, "role", role)).id, (await _found(tables.Policy, "policy", policy)).id
 
 
 async def _found(table: type[T], what: str, key: str | int, *, is_locked: bool = False) -> T:
@@ -202,7 +199,7 @@ async def _found(table: type[T], what: str, key: str | int, *, is_locked: bool =
     return found
 
 
-async def _check_unused(table: type[RoleTable | PolicyTable], what: str, name: str) -> None:
+async def _check_unused(table: type[tables.Role | tables.Policy], what: str, name: str) -> None:
     if await table.filter(name=name).exists():
         raise ConflictError(f"There is a {what} called {name!r}. Choose another name.", columns=("name",))
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from agentdb.config import Settings
 from agentdb.database import MODULES, Database
 from agentdb.engine import Session, Target, resolve, settle
-from agentdb.lifecycle.start import vault_of
+from agentdb.lifecycle.vault import vault_of
 from agentdb.testing.loop_thread import LoopThread
 
 _CLOSE_TIMEOUT_S = 30
@@ -56,7 +56,7 @@ class LateSession(Session):
         self._thread = thread
         self._loop: asyncio.AbstractEventLoop | None
         self._presence: AsyncGenerator[None, None] | None
-        thread.run(self._tortoise.know(self.client, modules))
+        self._expect(modules)
         self._await_arrival()
         self._is_open = True
 
@@ -104,7 +104,8 @@ class LateSession(Session):
     def _renew_client(self) -> None:
         # A client's locks belong to the loop that first waited for them, so the next loop gets a client of its own.
         self.client = self.dialect.client(self.target, create=False)
-        self._tortoise.attach(self.client)
+        if self._tortoise is not None:
+            self._tortoise.attach(self.client)
         self._await_arrival()
 
     def _abandon(self) -> None:

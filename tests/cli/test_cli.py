@@ -20,7 +20,7 @@ from rich.console import Console
 
 from agentdb.cli import commands
 from agentdb.cli.output import Table, show
-from agentdb.lifecycle.migrate import packaged_versions
+from agentdb.lifecycle.packaged import packaged_versions
 from tests.cli.command_line import Command, on_server
 
 NEWEST = packaged_versions()[-1]

@@ -572,7 +572,7 @@ async def test_many_open_one_new_file_at_once(tmp_path: Path) -> None:
     """Whoever comes first makes it; switching it to write-ahead logging needs it alone, which the others wait for."""
     url = f"sqlite:///{tmp_path / 'agent.db'}"
     sessions = [session_on(url) for _ in range(16)]
-    await asyncio.gather(*(session.client.create_connection(with_db=True) for session in sessions))
+    await asyncio.gather(*(session.client.connect() for session in sessions))
     modes = [(await session.client.fetch("PRAGMA journal_mode")).rows[0][0] for session in sessions]
     await asyncio.gather(*(session.close() for session in sessions))
 

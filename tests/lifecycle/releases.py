@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agentdb.lifecycle import migrate
-from agentdb.lifecycle.migrate import load_migration, migrations_directory, packaged_versions
+from agentdb.lifecycle import migrate, packaged
+from agentdb.lifecycle.packaged import load_migration, migrations_directory, packaged_versions
 
 OURS = packaged_versions()[-1]
 NEXT = f"{int(OURS[:4]) + 1:04}_note"
@@ -35,4 +35,5 @@ def next_release(patch: pytest.MonkeyPatch, directory: Path, *, compatible_since
     shutil.copytree(migrations_directory(), location, dirs_exist_ok=True)
     text = _MIGRATION.format(compatible_since=compatible_since, models_state=load_migration(OURS).models_state)
     (location / "agentdb" / f"{NEXT}.py").write_text(text, encoding="utf-8")
-    patch.setattr(migrate, "migrations_directory", lambda: location)
+    for module in (migrate, packaged):
+        patch.setattr(module, "migrations_directory", lambda: location)

@@ -17,7 +17,8 @@ from agentdb.engine import Session
 from agentdb.engine.dialect import dialect_of
 from agentdb.errors import SchemaError
 from agentdb.lifecycle.makemigrations import Draft, Source, draft, main, write
-from agentdb.lifecycle.migrate import TODO, Migrator, load_migration, migrations_directory, packaged_versions
+from agentdb.lifecycle.migrate import Migrator
+from agentdb.lifecycle.packaged import TODO, load_migration, migrations_directory, packaged_versions
 from agentdb.lifecycle.schema import differences, expected_schema, read_schema
 from agentdb.models import User
 from tests.lifecycle.conftest import Opener
@@ -140,7 +141,7 @@ async def test_the_core_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     state = decompress_dict(load_migration(file.stem).models_state)
     state["agentdb.Role"]["data_fields"].pop()
     file.write_text(file.read_text() + f"\nMODELS_STATE = (\n    {get_formatted_compressed_data(state)}\n)\n")
-    monkeypatch.setattr("agentdb.lifecycle.migrate.migrations_directory", lambda: core)
+    monkeypatch.setattr("agentdb.lifecycle.packaged.migrations_directory", lambda: core)
     with pytest.raises(SchemaError, match="Make that migration first"):
         await draft(SECOND)
 

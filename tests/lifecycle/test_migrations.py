@@ -15,15 +15,10 @@ import pytest
 
 from agentdb.engine import Session
 from agentdb.engine.dialect import dialect_of
+from agentdb.engine.values import now
 from agentdb.errors import AgentDBError, SchemaError, TransactionError
-from agentdb.lifecycle.migrate import (
-    Migrator,
-    Step,
-    compatible_since,
-    load_migration,
-    migrations_directory,
-    packaged_versions,
-)
+from agentdb.lifecycle.migrate import Migrator, Step
+from agentdb.lifecycle.packaged import compatible_since, load_migration, migrations_directory, packaged_versions
 from agentdb.lifecycle.schema import read_schema
 from agentdb.models import (
     INTERNAL_TABLES,
@@ -53,7 +48,6 @@ from agentdb.models import (
     UserTool,
     Vector,
 )
-from agentdb.models.fields import now
 from tests.lifecycle.conftest import Opener
 from tests.lifecycle.schema_expectation import schema_for
 
@@ -519,7 +513,7 @@ def test_versions_are_known_without_importing_aerich() -> None:
     """Its import takes most of a second, and a service that attaches does not need it."""
     script = (
         "import sys\n"
-        "from agentdb.lifecycle.migrate import compatible_since, packaged_versions\n"
+        "from agentdb.lifecycle.packaged import compatible_since, packaged_versions\n"
         "print(packaged_versions()[0], compatible_since(packaged_versions()[0]), 'aerich' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()

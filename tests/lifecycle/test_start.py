@@ -14,7 +14,7 @@ import pytest
 
 import agentdb
 from agentdb import Agent, Role, SchemaError, SeedError, StorageError
-from agentdb.lifecycle.migrate import packaged_versions
+from agentdb.lifecycle.packaged import packaged_versions
 from tests.counts import COUNTS
 from tests.lifecycle.places import KEY, Place, Places, configured, lasting, listing
 from tests.lifecycle.releases import NEXT, OURS, next_release

@@ -23,7 +23,7 @@ from agentdb import (
 )
 from agentdb.records import User
 from agentdb.secrets import Vault
-from agentdb.services import AgentService
+from agentdb.services.agents import AgentService
 
 pytestmark = pytest.mark.agentdb(engine="both")
 

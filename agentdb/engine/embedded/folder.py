@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
-import platformdirs
-
 from agentdb.engine.embedded.deadline import Deadline
 from agentdb.engine.embedded.os_user import is_root
 from agentdb.errors import ConfigurationError, UnavailableError
@@ -29,7 +27,11 @@ PREFIX: Final = "agentdb-server."
 
 def default_directory() -> Path:
     """Below `/var/lib/agentdb` for root, else in the user's data directory."""
-    return SYSTEM_FOLDER / "postgres" if is_root() else platformdirs.user_data_path("agentdb") / "postgres"
+    if is_root():
+        return SYSTEM_FOLDER / "postgres"
+    import platformdirs  # 3 ms for those who name their directory
+
+    return platformdirs.user_data_path("agentdb") / "postgres"
 
 
 @dataclass(frozen=True, slots=True)
