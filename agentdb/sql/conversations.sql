@@ -212,8 +212,9 @@ ORDER BY "id";
 
 -- name: replies
 -- The messages that follow one, oldest first: one row without a message when there is none, no row when that message is
--- not there for this user. "+ 0" keeps the planner from walking on through everybody's messages by the primary key.
--- Served by Message_parentID_idx and primary keys.
+-- not there for this user. In a database made by the original package some may be of another conversation. "+ 0" keeps
+-- the planner from walking through all messages of the conversation, or of everybody. Served by Message_parentID_idx and
+-- primary keys.
 SELECT r."id", r."conversationID", r."parentID", r."role", r."content", r."createdAt", r."updatedAt"
     /* if request_ids */ , r."requestId" /* end */
 FROM "Message" m
@@ -221,9 +222,10 @@ JOIN "Conversation" c ON c."id" = m."conversationID"
 LEFT JOIN (
     SELECT * FROM "Message"
     WHERE "parentID" = :message_id AND "id" > CAST(:after AS BIGINT)
+        AND "conversationID" + 0 = (SELECT p."conversationID" FROM "Message" p WHERE p."id" = :message_id)
     ORDER BY "id" + 0
     LIMIT :limit
-) r ON r."conversationID" = m."conversationID"
+) r ON TRUE
 WHERE m."id" = :message_id AND c."userID" = :user_id AND NOT COALESCE(c."deleted", FALSE)
 ORDER BY r."id";
 
