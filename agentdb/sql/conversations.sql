@@ -176,13 +176,14 @@ WHERE c."id" = :conversation_id AND c."userID" = :user_id AND NOT COALESCE(c."de
 ORDER BY m."id" DESC;
 
 -- name: context_resources
--- What belongs to some messages that context found, newest first; a resource of somebody else is not there.
--- Served by Message_conversationID_id_idx and Resource_messageID_idx.
+-- What belongs to the messages that context kept, newest first: to the :first, and to those from :newest_from to :last.
+-- A resource of somebody else is not there. Served by Message_conversationID_id_idx and Resource_messageID_idx.
 SELECT r."id", r."agentID", r."messageID", r."name", r."type", r."content", r."s3Uri", r."metadata",
     r."createdAt", r."updatedAt" /* if resource_owners */ , r."userID", r."conversationID" /* end */
 FROM "Message" m
 JOIN "Resource" r ON r."messageID" = m."id"
 WHERE m."conversationID" = :conversation_id AND m."id" BETWEEN :first AND :last
+    AND (m."id" = :first OR m."id" >= :newest_from)
     /* if resource_owners */ AND (r."userID" IS NULL OR r."userID" = :user_id) /* end */
 ORDER BY r."createdAt" DESC, r."id" DESC
 LIMIT :limit;
