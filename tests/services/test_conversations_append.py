@@ -178,17 +178,6 @@ async def test_a_deleted_conversation_is_not_there(
     assert await stored(agent_db) == before
 
 
-async def test_a_conversation_that_never_said_whether_it_is_deleted_is_there(
-    agent_db: Database, talk: ConversationRecord
-) -> None:
-    """The column may be null."""
-    with agent_db.use():
-        await Conversation.filter(id=talk.id).update(deleted=None)
-    message = await say(agent_db, talk)
-
-    assert (await agent_db.conversations.history(talk.id, user_id=talk.user_id)).items == (message,)
-
-
 async def test_a_parent_is_of_the_same_conversation(agent_db: Database, ada: User, talk: ConversationRecord) -> None:
     """Another one is not there, and nothing is written."""
     first = await say(agent_db, talk)
