@@ -1,5 +1,8 @@
 -- Conversations and their messages. Locks are taken in the order User, Conversation, then anything else.
 --
+-- "updatedAt" of a conversation never moves back, or two pages of a list could show it: a call takes the time before it
+-- waits for the lock, and the clocks of two machines differ.
+--
 -- Order inside a conversation is the order of ids. Message_conversationID_id_idx serves it, which a database made by the
 -- original package lacks: there the planner chooses.
 
@@ -38,7 +41,7 @@ WHERE "id" = :conversation_id AND "userID" = :user_id;
 -- name: touch
 -- First of an append: the row stays locked until the commit, so ids of one conversation grow in the order of commits.
 -- No row back means that it is not there for this user. Served by the primary key.
-UPDATE "Conversation" SET "updatedAt" = :now
+UPDATE "Conversation" SET "updatedAt" = CASE WHEN "updatedAt" > :now THEN "updatedAt" ELSE :now END
 WHERE "id" = :conversation_id AND "userID" = :user_id AND NOT COALESCE("deleted", FALSE)
 RETURNING "id";
 
@@ -190,7 +193,9 @@ LIMIT :limit;
 
 -- name: set_summary
 -- Served by the primary key.
-UPDATE "Conversation" SET "summaryMessageID" = :message_id, "updatedAt" = :now WHERE "id" = :conversation_id;
+UPDATE "Conversation" SET "summaryMessageID" = :message_id,
+    "updatedAt" = CASE WHEN "updatedAt" > :now THEN "updatedAt" ELSE :now END
+WHERE "id" = :conversation_id;
 
 -- name: thread
 -- From a message up to the root, through parents, which are always older: so a circle that somebody has written into the
@@ -233,7 +238,8 @@ ORDER BY r."id";
 -- name: list
 -- A user's conversations that were changed last, in any order, each with its last message. A database made by the
 -- original package may hold some without a time: they come last, by id, and are looked for apart, because no place in an
--- order by time would ever be behind them. So there may be twice as many rows; to sort them here takes longer. Served by Conversation_userID_updatedAt_idx, Message_conversationID_id_idx and primary keys.
+-- order by time would ever be behind them. So there may be twice as many rows; to sort them here takes longer. Served by
+-- Conversation_userID_updatedAt_idx, Message_conversationID_id_idx and primary keys.
 SELECT c."id", c."userID", c."agentID", c."title", c."deleted", c."deletedAt", c."summaryMessageID", c."createdAt",
     c."updatedAt", m."id" AS "message.id", m."conversationID" AS "message.conversationID",
     m."parentID" AS "message.parentID", m."role" AS "message.role", m."content" AS "message.content",
@@ -268,20 +274,23 @@ WHERE "userID" = :user_id AND COALESCE("deleted", FALSE) = :deleted
 
 -- name: rename
 -- Served by the primary key.
-UPDATE "Conversation" SET "title" = :title, "updatedAt" = :now
+UPDATE "Conversation" SET "title" = :title,
+    "updatedAt" = CASE WHEN "updatedAt" > :now THEN "updatedAt" ELSE :now END
 WHERE "id" = :conversation_id AND "userID" = :user_id AND NOT COALESCE("deleted", FALSE)
 RETURNING "id", "userID", "agentID", "title", "deleted", "deletedAt", "summaryMessageID", "createdAt", "updatedAt";
 
 -- name: set_agent
 -- Served by the primary key.
-UPDATE "Conversation" SET "agentID" = :agent_id, "updatedAt" = :now
+UPDATE "Conversation" SET "agentID" = :agent_id,
+    "updatedAt" = CASE WHEN "updatedAt" > :now THEN "updatedAt" ELSE :now END
 WHERE "id" = :conversation_id AND "userID" = :user_id AND NOT COALESCE("deleted", FALSE)
 RETURNING "id", "userID", "agentID", "title", "deleted", "deletedAt", "summaryMessageID", "createdAt", "updatedAt";
 
 -- name: set_deleted
 -- Delete softly, or restore. No row back means that it is not there, or already so: a second deletion leaves the time of
 -- the first. Served by the primary key.
-UPDATE "Conversation" SET "deleted" = :deleted, "deletedAt" = :deleted_at, "updatedAt" = :now
+UPDATE "Conversation" SET "deleted" = :deleted, "deletedAt" = :deleted_at,
+    "updatedAt" = CASE WHEN "updatedAt" > :now THEN "updatedAt" ELSE :now END
 WHERE "id" = :conversation_id AND "userID" = :user_id AND COALESCE("deleted", FALSE) <> :deleted
 RETURNING "id", "userID", "agentID", "title", "deleted", "deletedAt", "summaryMessageID", "createdAt", "updatedAt";
 

@@ -131,6 +131,30 @@ async def test_what_changes_between_two_pages_is_not_shown_twice(agent_db: Datab
     assert await ids_of(agent_db, ada, limit=3) == [ids[0], ids[5], ids[4]]
 
 
+async def test_no_change_moves_a_conversation_down(agent_db: Database, ada: User) -> None:
+    """A change whose time is earlier than the last one's, because it waited or a clock is behind, leaves it there."""
+    talks = await started(agent_db, ada, 9)
+    ids = [talk.id for talk in talks]
+    verbs = agent_db.conversations
+    moments = [datetime(2100, 1, 1, 0, 0, second, tzinfo=UTC) for second in range(9)]
+    with agent_db.use():
+        for talk_id, moment in zip(ids, moments, strict=True):
+            await Conversation.filter(id=talk_id).update(updated_at=moment)
+    await say(agent_db, talks[0])
+    await asyncio.gather(*(say(agent_db, talks[1]) for _ in range(5)))
+    await say(agent_db, talks[2], request_id="r")
+    await say_all(agent_db, talks[3], "a", "b")
+    await say(agent_db, talks[4], expected_parent=0)
+    await verbs.rename(ids[5], user_id=ada.id, title="x")
+    await verbs.set_agent(ids[6], user_id=ada.id, agent_id=1)
+    await verbs.summarise(ids[7], user_id=ada.id, summary="x" * 50, expected_parent=0)
+    await verbs.delete(ids[8], user_id=ada.id)
+    await verbs.restore(ids[8], user_id=ada.id)
+    page = await verbs.list(user_id=ada.id)
+
+    assert [(one.id, one.updated_at) for one in page.items] == list(zip(ids, moments, strict=True))[::-1]
+
+
 async def test_pages_among_writers_show_none_twice(agent_db: Database, ada: User) -> None:
     """Whatever is appended while somebody walks through the pages, nothing comes up again."""
     talks = await started(agent_db, ada, 30)
