@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
-import agentdb
 from agentdb import ConflictError, Database, NotFoundError, UnsupportedError
-from agentdb.config import Settings
 from tests.services.talking import HELLO, texts, walked
-from tests.services.test_original import ROWS, schema, stored
+from tests.services.test_original import ROWS, attached, stored
 
 pytestmark = pytest.mark.agentdb(engine="postgresql", seed=False)
 
@@ -38,13 +35,7 @@ SELECT setval('"Conversation_id_seq"', 4), setval('"Message_id_seq"', 5);
 @pytest.fixture
 async def original(agent_db_url: str) -> AsyncIterator[Database]:
     """The original's tables with a few rows."""
-    connection = await asyncpg.connect(agent_db_url)
-    try:
-        await connection.execute(f"DROP SCHEMA public CASCADE; CREATE SCHEMA public; {schema()} {ROWS} {TALKS}")
-    finally:
-        await connection.close()
-    settings = Settings.load(env_file=None)
-    async with agentdb.connect(agent_db_url, skip_sync=True, schema="original", settings=settings) as database:
+    async with attached(agent_db_url, ROWS + TALKS) as database:
         yield database
 
 
