@@ -18,6 +18,7 @@ class Counts:
         killed_initialisers: Initialising processes that are killed, each at another moment.
         hostile_seed_files: Seed files that have to be refused.
         charges_per_process: Charges of each of eight processes that spend from the same accounts.
+        messages_per_writer: Messages of each of sixteen writers to one conversation.
     """
 
     cancelled_transactions: int
@@ -26,6 +27,7 @@ class Counts:
     killed_initialisers: int
     hostile_seed_files: int
     charges_per_process: int
+    messages_per_writer: int
 
 
 SIZES: Final = {
@@ -36,6 +38,7 @@ SIZES: Final = {
         killed_initialisers=5,
         hostile_seed_files=20,
         charges_per_process=100,
+        messages_per_writer=40,
     ),
     "full": Counts(
         cancelled_transactions=400,
@@ -44,6 +47,7 @@ SIZES: Final = {
         killed_initialisers=20,
         hostile_seed_files=20,
         charges_per_process=5_000,
+        messages_per_writer=200,
     ),
 }
 SIZE: Final = os.environ.get("AGENTDB_PROOFS", "ci")

@@ -33,7 +33,7 @@ class Conversation(FrozenRecord):
     user_id: int
     agent_id: int | None = None
     title: str | None = None
-    deleted: bool = False
+    deleted: Annotated[bool, BeforeValidator(bool)] = False  # the column may be null
     deleted_at: Moment | None = None
     summary_message_id: Annotated[int | None, BeforeValidator(_reference)] = None
     created_at: Moment | None = None

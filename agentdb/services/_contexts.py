@@ -30,7 +30,7 @@ class _Found(NamedTuple):
     Attributes:
         first: A row that holds the conversation.
         messages: Rows of the messages, newest first.
-        resources: Rows of what belongs to these and perhaps to others between them, newest first.
+        resources: Rows of what belongs to these, newest first.
         is_cut: There are more messages.
     """
 
@@ -47,6 +47,8 @@ class Contexts(Service):
         self, conversation_id: int, *, user_id: int, limit: int = 1000, timeout: float | None = None
     ) -> Context:
         """The conversation as a model has to know it: one statement, and another one if messages have resources.
+
+        One more is needed where somebody has stored a summary that does not count.
 
         It begins with the summary if there is one, else with the first message. A summary counts if its first block has
         a text of at least 50 characters, as every one that `summarise` stores.
@@ -65,12 +67,10 @@ class Contexts(Service):
         """
         steps = partial(self._context, place_of(conversation_id, user_id), page_size(limit))
         found = await self._query(steps, timeout)
-        messages = messages_of(found.messages[::-1])
-        ids = {message.id for message in messages}
         return Context(
             conversation=_conversation_of(found.first),
-            messages=tuple(messages),
-            resources=tuple(Resource.from_row(row) for row in reversed(found.resources) if row["messageID"] in ids),
+            messages=tuple(messages_of(found.messages[::-1])),
+            resources=tuple(Resource.from_row(row) for row in reversed(found.resources)),
             is_cut=found.is_cut,
         )
 
@@ -128,6 +128,7 @@ class Contexts(Service):
                 "context_resources",
                 **place._asdict(),
                 first=kept[-1]["id"],
+                newest_from=(newest[:limit] or kept)[-1]["id"],
                 last=kept[0]["id"],
                 limit=MAX_PAGE,
             )

@@ -42,7 +42,7 @@ numbered AS MATERIALIZED (
     FROM checked
 ),
 touched AS (
-    UPDATE "Conversation" SET "updatedAt" = :now
+    UPDATE "Conversation" SET "updatedAt" = CASE WHEN "updatedAt" > :now THEN "updatedAt" ELSE :now END
     WHERE "id" = ANY(CAST(ARRAY(SELECT "conversationID" FROM numbered WHERE "id" IS NOT NULL) AS BIGINT[]))
 ),
 added AS (
@@ -67,7 +67,7 @@ WITH given AS MATERIALIZED (
     SELECT CAST(:parent_id AS BIGINT) AS "parentID", CAST(:request_id AS TEXT) AS "requestId"
 ),
 touched AS (
-    UPDATE "Conversation" c SET "updatedAt" = :now
+    UPDATE "Conversation" c SET "updatedAt" = CASE WHEN c."updatedAt" > :now THEN c."updatedAt" ELSE :now END
     FROM given g
     WHERE c."id" = :conversation_id AND c."userID" = :user_id AND NOT COALESCE(c."deleted", FALSE)
         AND (

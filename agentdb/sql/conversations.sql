@@ -1,5 +1,8 @@
 -- Conversations and their messages. Locks are taken in the order User, Conversation, then anything else.
 --
+-- "updatedAt" of a conversation never moves back, or two pages of a list could show it: a call takes the time before it
+-- waits for the lock, and the clocks of two machines differ.
+--
 -- Order inside a conversation is the order of ids. Message_conversationID_id_idx serves it, which a database made by the
 -- original package lacks: there the planner chooses.
 
@@ -38,7 +41,7 @@ WHERE "id" = :conversation_id AND "userID" = :user_id;
 -- name: touch
 -- First of an append: the row stays locked until the commit, so ids of one conversation grow in the order of commits.
 -- No row back means that it is not there for this user. Served by the primary key.
-UPDATE "Conversation" SET "updatedAt" = :now
+UPDATE "Conversation" SET "updatedAt" = CASE WHEN "updatedAt" > :now THEN "updatedAt" ELSE :now END
 WHERE "id" = :conversation_id AND "userID" = :user_id AND NOT COALESCE("deleted", FALSE)
 RETURNING "id";
 
@@ -176,20 +179,23 @@ WHERE c."id" = :conversation_id AND c."userID" = :user_id AND NOT COALESCE(c."de
 ORDER BY m."id" DESC;
 
 -- name: context_resources
--- What belongs to some messages that context found, newest first; a resource of somebody else is not there.
--- Served by Message_conversationID_id_idx and Resource_messageID_idx.
+-- What belongs to the messages that context kept, newest first: to the :first, and to those from :newest_from to :last.
+-- A resource of somebody else is not there. Served by Message_conversationID_id_idx and Resource_messageID_idx.
 SELECT r."id", r."agentID", r."messageID", r."name", r."type", r."content", r."s3Uri", r."metadata",
     r."createdAt", r."updatedAt" /* if resource_owners */ , r."userID", r."conversationID" /* end */
 FROM "Message" m
 JOIN "Resource" r ON r."messageID" = m."id"
 WHERE m."conversationID" = :conversation_id AND m."id" BETWEEN :first AND :last
+    AND (m."id" = :first OR m."id" >= :newest_from)
     /* if resource_owners */ AND (r."userID" IS NULL OR r."userID" = :user_id) /* end */
 ORDER BY r."createdAt" DESC, r."id" DESC
 LIMIT :limit;
 
 -- name: set_summary
 -- Served by the primary key.
-UPDATE "Conversation" SET "summaryMessageID" = :message_id, "updatedAt" = :now WHERE "id" = :conversation_id;
+UPDATE "Conversation" SET "summaryMessageID" = :message_id,
+    "updatedAt" = CASE WHEN "updatedAt" > :now THEN "updatedAt" ELSE :now END
+WHERE "id" = :conversation_id;
 
 -- name: thread
 -- From a message up to the root, through parents, which are always older: so a circle that somebody has written into the
@@ -212,8 +218,9 @@ ORDER BY "id";
 
 -- name: replies
 -- The messages that follow one, oldest first: one row without a message when there is none, no row when that message is
--- not there for this user. "+ 0" keeps the planner from walking on through everybody's messages by the primary key.
--- Served by Message_parentID_idx and primary keys.
+-- not there for this user. In a database made by the original package some may be of another conversation. "+ 0" keeps
+-- the planner from walking through all messages of the conversation, or of everybody. Served by Message_parentID_idx and
+-- primary keys.
 SELECT r."id", r."conversationID", r."parentID", r."role", r."content", r."createdAt", r."updatedAt"
     /* if request_ids */ , r."requestId" /* end */
 FROM "Message" m
@@ -221,16 +228,18 @@ JOIN "Conversation" c ON c."id" = m."conversationID"
 LEFT JOIN (
     SELECT * FROM "Message"
     WHERE "parentID" = :message_id AND "id" > CAST(:after AS BIGINT)
+        AND "conversationID" + 0 = (SELECT p."conversationID" FROM "Message" p WHERE p."id" = :message_id)
     ORDER BY "id" + 0
     LIMIT :limit
-) r ON r."conversationID" = m."conversationID"
+) r ON TRUE
 WHERE m."id" = :message_id AND c."userID" = :user_id AND NOT COALESCE(c."deleted", FALSE)
 ORDER BY r."id";
 
 -- name: list
 -- A user's conversations that were changed last, in any order, each with its last message. A database made by the
 -- original package may hold some without a time: they come last, by id, and are looked for apart, because no place in an
--- order by time would ever be behind them. So there may be twice as many rows; to sort them here takes longer. Served by Conversation_userID_updatedAt_idx, Message_conversationID_id_idx and primary keys.
+-- order by time would ever be behind them. So there may be twice as many rows; to sort them here takes longer. Served by
+-- Conversation_userID_updatedAt_idx, Message_conversationID_id_idx and primary keys.
 SELECT c."id", c."userID", c."agentID", c."title", c."deleted", c."deletedAt", c."summaryMessageID", c."createdAt",
     c."updatedAt", m."id" AS "message.id", m."conversationID" AS "message.conversationID",
     m."parentID" AS "message.parentID", m."role" AS "message.role", m."content" AS "message.content",
@@ -265,20 +274,23 @@ WHERE "userID" = :user_id AND COALESCE("deleted", FALSE) = :deleted
 
 -- name: rename
 -- Served by the primary key.
-UPDATE "Conversation" SET "title" = :title, "updatedAt" = :now
+UPDATE "Conversation" SET "title" = :title,
+    "updatedAt" = CASE WHEN "updatedAt" > :now THEN "updatedAt" ELSE :now END
 WHERE "id" = :conversation_id AND "userID" = :user_id AND NOT COALESCE("deleted", FALSE)
 RETURNING "id", "userID", "agentID", "title", "deleted", "deletedAt", "summaryMessageID", "createdAt", "updatedAt";
 
 -- name: set_agent
 -- Served by the primary key.
-UPDATE "Conversation" SET "agentID" = :agent_id, "updatedAt" = :now
+UPDATE "Conversation" SET "agentID" = :agent_id,
+    "updatedAt" = CASE WHEN "updatedAt" > :now THEN "updatedAt" ELSE :now END
 WHERE "id" = :conversation_id AND "userID" = :user_id AND NOT COALESCE("deleted", FALSE)
 RETURNING "id", "userID", "agentID", "title", "deleted", "deletedAt", "summaryMessageID", "createdAt", "updatedAt";
 
 -- name: set_deleted
 -- Delete softly, or restore. No row back means that it is not there, or already so: a second deletion leaves the time of
 -- the first. Served by the primary key.
-UPDATE "Conversation" SET "deleted" = :deleted, "deletedAt" = :deleted_at, "updatedAt" = :now
+UPDATE "Conversation" SET "deleted" = :deleted, "deletedAt" = :deleted_at,
+    "updatedAt" = CASE WHEN "updatedAt" > :now THEN "updatedAt" ELSE :now END
 WHERE "id" = :conversation_id AND "userID" = :user_id AND COALESCE("deleted", FALSE) <> :deleted
 RETURNING "id", "userID", "agentID", "title", "deleted", "deletedAt", "summaryMessageID", "createdAt", "updatedAt";
 

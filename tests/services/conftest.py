@@ -10,7 +10,7 @@ import pytest
 
 from agentdb import Database, Model
 from agentdb.engine import Steps
-from agentdb.records import User
+from agentdb.records import Conversation, User
 
 
 @pytest.fixture
@@ -23,6 +23,12 @@ async def ada(agent_db: Database) -> User:
 async def bob(agent_db: Database) -> User:
     """Another user, without a limit."""
     return await agent_db.access.create_user(email="bob@example.org")
+
+
+@pytest.fixture
+async def talk(agent_db: Database, ada: User) -> Conversation:
+    """A conversation of Ada."""
+    return await agent_db.conversations.start(user_id=ada.id, agent_id=1, title="A talk")
 
 
 @pytest.fixture

@@ -1,16 +1,14 @@
-"""Processes that spend at the same time: each charges the accounts in turn, many calls at once, and says what was
-accepted."""
+"""What each of several processes does that spend at the same time: it charges the accounts in turn, many calls at once,
+and says how many were accepted."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
 
-import agentdb
 from agentdb import BudgetError, Database
+from tests.services.processes import serve
 
 Style: TypeAlias = Literal["plain", "enforced", "reserved"]
 
@@ -44,35 +42,5 @@ async def spend_all(db: Database, user_ids: Sequence[int], calls: int, style: St
     return sum(await asyncio.gather(*(one_after_the_other() for _ in range(_AT_ONCE))))
 
 
-async def launch(
-    url: str,
-    user_ids: Sequence[int],
-    *,
-    processes: int,
-    calls: int,
-    style: Style,
-    meanwhile: Callable[[], Awaitable[Any]],
-) -> int:
-    """Let `processes` spend at once, and run `meanwhile` again and again until they have ended; how many calls were
-    accepted in all."""
-    started = [
-        await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.services.spenders", url, json.dumps(list(user_ids)), str(calls), style),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        for _ in range(processes)
-    ]
-    answers = asyncio.gather(*(process.communicate() for process in started))
-    while not answers.done():
-        await meanwhile()
-        await asyncio.wait({answers}, timeout=0.05)
-    return sum(int(told) for told, _ in await answers)
-
-
-async def main(url: str, user_ids: Sequence[int], calls: int, style: Style) -> None:
-    async with agentdb.connect(url, skip_sync=True) as db:
-        print(await spend_all(db, user_ids, calls, style))  # noqa: T201 - its answer
-
-
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))  # type: ignore[arg-type]
+    serve(spend_all)

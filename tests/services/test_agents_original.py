@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
-import agentdb
 from agentdb import AccessDeniedError, Database
-from agentdb.config import Settings
-from tests.services.test_original import ROWS, schema, stored
+from tests.services.test_original import ROWS, attached, stored
 
 pytestmark = pytest.mark.agentdb(engine="postgresql", seed=False)
 
 ADA, BOB = 1, 2
+SEQUENCES = """SELECT setval('"Agent_id_seq"', 1), setval('"Tool_id_seq"', 1), setval('"Prompt_id_seq"', 1)"""
 
 
 @pytest.fixture
 async def original(agent_db_url: str) -> AsyncIterator[Database]:
-    """The original's tables with a few rows."""
-    connection = await asyncpg.connect(agent_db_url)
-    try:
-        await connection.execute(f"DROP SCHEMA public CASCADE; CREATE SCHEMA public; {schema()} {ROWS}")
-        await connection.execute("""SELECT setval('"Agent_id_seq"', 1), setval('"Tool_id_seq"', 1)""")
-        await connection.execute("""SELECT setval('"Prompt_id_seq"', 1)""")
-    finally:
-        await connection.close()
-    settings = Settings.load(env_file=None)
-    async with agentdb.connect(agent_db_url, skip_sync=True, schema="original", settings=settings) as database:
+    """The original's tables with a few rows, and ids that go on after them."""
+    async with attached(agent_db_url, ROWS + SEQUENCES) as database:
         yield database
 
 

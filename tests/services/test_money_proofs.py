@@ -9,7 +9,8 @@ import pytest
 
 from agentdb import BudgetError, ConflictError, Database
 from tests.counts import COUNTS
-from tests.services.spenders import MODEL, Style, launch, spend
+from tests.services.processes import at_work
+from tests.services.spenders import MODEL, Style, spend
 
 pytestmark = pytest.mark.agentdb(engine="both")
 
@@ -26,12 +27,14 @@ _BALANCES = """
 """
 
 
-async def check_balances(db: Database) -> list[int]:
-    """In one look: what was spent, what is held and what remains are the budget, to the last decimal. The calls."""
+async def check_balances(db: Database, *, may_be_overdrawn: bool = False) -> list[int]:
+    """In one look: what was spent, what is held and what remains are the budget, to the last decimal, and nothing is
+    overdrawn. The number of calls of each user."""
     rows = await db.session.fetch(_BALANCES)
     for row in rows:
         remaining = row["budget"] if row["remaining"] is None else row["remaining"]
         assert remaining + row["spent"] + row["held"] == row["budget"], dict(row)
+        assert remaining >= 0 or may_be_overdrawn, dict(row)
     return [row["calls"] for row in rows]
 
 
@@ -52,19 +55,17 @@ async def test_processes_spend_what_there_is_and_no_more(
         await agent_db.access.create_user(email=f"{position}@example.org", budget=budget)
         for position, budget in enumerate(budgets)
     ]
-    accepted = await launch(
-        agent_db_url,
-        [user.id for user in users],
-        processes=PROCESSES,
-        calls=calls,
-        style=style,
-        meanwhile=lambda: check_balances(agent_db),
-    )
+    call = ([user.id for user in users], calls, style)
+    async with at_work("tests.services.spenders", agent_db_url, [call] * PROCESSES) as spending:
+        while not spending.done():
+            await check_balances(agent_db, may_be_overdrawn=style == "plain")
+            await asyncio.sleep(0.05)
+        accepted = sum(await spending)
     expected = asked if style == "plain" else [number // 2 for number in asked]
     balances = [await agent_db.usage.remaining(user.id) for user in users]
 
     assert accepted == sum(expected)
-    assert await check_balances(agent_db) == expected
+    assert await check_balances(agent_db, may_be_overdrawn=style == "plain") == expected
     assert balances == [budget - COST * number for budget, number in zip(budgets, expected, strict=True)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -107,15 +108,23 @@ def declared(column: str) -> str:
     return f'"{"content" if column == "messageContent" else column}" {kind}'
 
 
-@pytest.fixture
-async def original(agent_db_url: str) -> AsyncIterator[Database]:
-    connection = await asyncpg.connect(agent_db_url)
+@asynccontextmanager
+async def attached(url: str, rows: str) -> AsyncIterator[Database]:
+    """A handle on the original's tables with these rows, in place of what was there."""
+    connection = await asyncpg.connect(url)
     try:
-        await connection.execute(f"DROP SCHEMA public CASCADE; CREATE SCHEMA public; {schema()} {ROWS}")
+        await connection.execute(f"DROP SCHEMA public CASCADE; CREATE SCHEMA public; {schema()} {rows}")
     finally:
         await connection.close()
     settings = Settings.load(env_file=None)
-    async with agentdb.connect(agent_db_url, skip_sync=True, schema="original", settings=settings) as database:
+    async with agentdb.connect(url, skip_sync=True, schema="original", settings=settings) as database:
+        yield database
+
+
+@pytest.fixture
+async def original(agent_db_url: str) -> AsyncIterator[Database]:
+    """The original's tables with a few rows."""
+    async with attached(agent_db_url, ROWS) as database:
         yield database
 
 
