@@ -6,14 +6,13 @@ from functools import partial
 from typing import Any, Final
 
 from agentdb.engine import Session
-from agentdb.engine.values import checked
-from agentdb.errors import ConflictError, InvalidInputError, NotFoundError
+from agentdb.errors import ConflictError, NotFoundError
 from agentdb.events import Events
 from agentdb.models import Provider as ProviderTable
 from agentdb.models.fields import now
 from agentdb.records import Provider
 from agentdb.secrets import Secret, Vault
-from agentdb.services._input import id_or_name, optional_text, text
+from agentdb.services._input import id_or_name, optional_text, secret_text, unique_name
 from agentdb.services._service import Service
 from agentdb.sql import Statements
 from agentdb.types import UNSET, Unset
@@ -93,7 +92,7 @@ class Providers(Service):
             InvalidInputError: A text that is empty or that not every engine can keep.
             DeadlineError: `timeout` has passed; nothing was made.
         """
-        values: dict[str, Any] = {"name": text(name, "name"), "endpoint": optional_text(endpoint, "endpoint")}
+        values: dict[str, Any] = {"name": unique_name(name, "name"), "endpoint": optional_text(endpoint, "endpoint")}
 
         async def work() -> Provider:
             await _check_free(name)
@@ -124,7 +123,7 @@ class Providers(Service):
         id_or_name(provider, "provider")
         changes: dict[str, Any] = {}
         if name is not UNSET:
-            changes["name"] = text(name, "name")
+            changes["name"] = unique_name(name, "name")
         if endpoint is not UNSET:
             changes["endpoint"] = optional_text(endpoint, "endpoint")
 
@@ -154,7 +153,7 @@ class Providers(Service):
             DeadlineError: `timeout` has passed; nothing was changed.
         """
         id_or_name(provider, "provider")
-        plain = None if secret is None else _secret_text(secret)
+        plain = secret_text(secret, "secret")
 
         async def work() -> None:
             found = await stored_provider(provider)
@@ -194,13 +193,3 @@ async def _check_free(name: str, *, unless: int | None = None) -> None:
     taken = await ProviderTable.filter(name=name).first()
     if taken is not None and taken.id != unless:
         raise ConflictError(f"There is a provider called {name!r}. Choose another name.", columns=("name",))
-
-
-def _secret_text(secret: Any) -> str:
-    plain = secret.reveal() if isinstance(secret, Secret) else secret
-    if not isinstance(plain, str) or not plain:
-        raise InvalidInputError(
-            f"A secret is a text that is not empty, or None to remove it, found {type(plain).__name__}."
-        )
-    checked(plain)
-    return plain

@@ -12,7 +12,7 @@ from agentdb.models import RolePolicy as RolePolicyTable
 from agentdb.models import User as UserTable
 from agentdb.records import Policy, Role
 from agentdb.services._access_part import AccessPart
-from agentdb.services._input import id_or_name, optional_identifier, text
+from agentdb.services._input import id_or_name, optional_identifier, text, unique_name
 from agentdb.sql import Statements
 
 T = TypeVar("T", RoleTable, PolicyTable)
@@ -69,7 +69,7 @@ class Roles(AccessPart):
             DeadlineError: `timeout` has passed; nothing was made.
         """
         values: dict[str, Any] = {
-            "name": text(name, "name"),
+            "name": unique_name(name, "name"),
             "display_order": optional_identifier(display_order, "display_order"),
         }
 
@@ -116,7 +116,7 @@ class Roles(AccessPart):
             DeadlineError: `timeout` has passed; nothing was made.
         """
         values: dict[str, Any] = {
-            "name": text(name, "name"),
+            "name": unique_name(name, "name"),
             "resource": text(resource, "resource"),
             "action": text(action, "action"),
         }
