@@ -57,12 +57,15 @@ def checked(value: Any) -> Any:
     raise InvalidInputError(f"No column keeps a {type(value).__name__}, found {excerpt(value)}.")
 
 
-def utc(moment: datetime) -> datetime:
+def utc(moment: Any) -> datetime:
     """The same instant in UTC.
 
     Raises:
-        InvalidInputError: `moment` is naive, so nobody knows which instant it is, or no calendar has it in UTC.
+        InvalidInputError: `moment` is no datetime, or naive, so nobody knows which instant it is, or no calendar has it
+            in UTC.
     """
+    if not isinstance(moment, datetime):
+        raise InvalidInputError(f"A time is an aware datetime, found {type(moment).__name__} {excerpt(moment)}.")
     if moment.tzinfo is None:
         raise InvalidInputError(f"A time has a zone, found the naive {moment.isoformat()}. Pass an aware datetime.")
     try:
