@@ -10,7 +10,7 @@ import orjson
 
 from agentdb.engine.values import INTEGER_MAX, INTEGER_MIN, MAX_JSON_BYTES, MAX_JSON_DEPTH, json_text
 from agentdb.errors import InvalidInputError, excerpt
-from agentdb.services._input import about, refused
+from agentdb.services._input import about, one_of
 
 MessageRole: TypeAlias = Literal["user", "assistant"]
 Content: TypeAlias = Sequence[Mapping[str, Any]]
@@ -29,9 +29,7 @@ def message_role(value: Any) -> str:
     Raises:
         InvalidInputError: Anything else.
     """
-    if not isinstance(value, str) or value not in _FOREIGN:
-        raise refused("role", f"one of {', '.join(_FOREIGN)}", value)
-    return value
+    return one_of(_FOREIGN, value, "role")
 
 
 def content_json(content: Any, role: str) -> str:

@@ -55,7 +55,7 @@ def optional_identifier(value: Any, what: str) -> int | None:
 
 
 def key(value: Any, what: str) -> int | str:
-    """What names a row: its id, or its name. Neither need exist."""
+    """What names a row: its id, or its name, which is not empty. Neither need exist."""
     if isinstance(value, str):
         return text(value, what)
     if type(value) is not int:
@@ -64,8 +64,8 @@ def key(value: Any, what: str) -> int | str:
 
 
 def id_or_name(value: Any, what: str) -> tuple[int | None, str | None]:
-    """What names a row as statements take it: its id or its name, the other one None."""
-    named = key(value, what)
+    """What names a row as statements take it: its id or its name, the other one None. An empty name is nobody's."""
+    named = value if value == "" else key(value, what)
     return (None, named) if isinstance(named, str) else (named, None)
 
 
@@ -92,6 +92,8 @@ def page_size(value: Any, *, most: int = MAX_PAGE) -> int:
 
 def moment(value: Any, what: str) -> datetime:
     """An instant: an aware datetime, given back in UTC."""
+    if not isinstance(value, datetime):
+        raise refused(what, "an aware datetime", value)
     return about(what, utc, value)
 
 
@@ -134,7 +136,7 @@ def secret_text(value: Any, what: str) -> str | None:
 def one_of(choices: Collection[str], value: Any, what: str) -> str:
     """One of a few words."""
     if not isinstance(value, str) or value not in choices:
-        raise refused(what, f"one of {', '.join(choices)}", value)
+        raise InvalidInputError(f"{what} is one of {', '.join(choices)}, found {excerpt(value)}.")
     return value
 
 

@@ -49,6 +49,7 @@ RESOURCE = identifier("resource")
 ROLE = key("role")
 POLICY = key("policy")
 PROVIDER = key("provider")
+NO_NAME = bad("''", "", "is a text that is not empty")
 MODEL = named("model")
 NO_KEY = [
     Bad(one.label, one.value, "No user has this API key", AuthenticationError) for one in (*a.UNSTORABLE, a.EMPTY)
@@ -230,7 +231,7 @@ CALLS: dict[str, Call] = {
         description=a.OPTIONAL_TEXT,
         prompt=a.OPTIONAL_TEXT.but(a.EMPTY),
         prompt_id=optional_identifier("prompt"),
-        model=key("model", "str | int | None"),
+        model=key("model", "str | int | None").but(NO_NAME),
         model_parameters=a.OPTIONAL_OBJECT,
         tools=a.NAMES,
     ),
@@ -246,7 +247,9 @@ CALLS: dict[str, Call] = {
         lambda w: {**of_agent(w), "content": "Help."}, agent_id=AGENT, user_id=a.LISTED, content=a.TEXT
     ),
     "agents.resolve": call(
-        lambda w: {"agent": w.agent_id, "user_id": w.user_id}, agent=key("agent", "int | str"), user_id=a.FILTER
+        lambda w: {"agent": w.agent_id, "user_id": w.user_id},
+        agent=key("agent", "int | str").but(NO_NAME),
+        user_id=a.FILTER,
     ),
     "agents.set_tool_credential": call(
         lambda w: {**of_tool(w), "credential": "x"},
@@ -277,7 +280,7 @@ CALLS: dict[str, Call] = {
         name=a.TEXT,
         description=a.OPTIONAL_TEXT,
         prompt_id=optional_identifier("prompt"),
-        model=key("model", "str | int | None"),
+        model=key("model", "str | int | None").but(NO_NAME),
         model_parameters=a.OPTIONAL_OBJECT,
         tools=a.NAMES,
     ),

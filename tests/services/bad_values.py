@@ -221,7 +221,7 @@ def key(what: str, annotation: str = "str | int") -> Kind:
     """The id or the name of something that has to be there."""
     refused = (*every([1.5, True, b"x", ["x"], {}], "is an id or a name, found"), *UNSTORABLE, *BEYOND)
     none = () if annotation.endswith("None") else (NONE,)
-    return Kind(annotation, (*refused, *none, EMPTY, *missing(what, 0, -1, 2**63 - 1, "nobody", "n" * 10_000)))
+    return Kind(annotation, (*refused, *none, *missing(what, 0, -1, 2**63 - 1, "", "nobody", "n" * 10_000)))
 
 
 def named(what: str, annotation: str = "str") -> Kind:
@@ -420,12 +420,16 @@ RESPONSE = Kind(
     ),
 )
 
+
+def _price(rate: Bad) -> Callable[[World], Price]:
+    return lambda world: Price(output=rate.value(world))
+
+
 PRICE = Kind(
     "Price",
     (
         *every([None, 1, (0, 0, 0, 0), {}, "1"], "is a Price, found"),
-        *(Bad(one.label, lambda world, one=one: Price(output=one.value(world)), one.says) for one in MONEY[:-1]),  # type: ignore[misc]  # a bound default
-        bad("-1", Price(output=Decimal(-1)), "0 US dollars or more"),
+        *(Bad(one.label, _price(one), one.says) for one in MONEY),
     ),
 )
 TTL = Kind(
