@@ -9,8 +9,7 @@ import orjson
 
 from agentdb.config import Secret
 from agentdb.engine import Steps
-from agentdb.engine.values import json_text
-from agentdb.models.fields import now
+from agentdb.engine.values import json_text, now
 from agentdb.services._input import identifier, secret_text
 from agentdb.services._tools import ToolVerbs
 from agentdb.sql import Statements

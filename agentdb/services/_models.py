@@ -7,9 +7,9 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
+from agentdb.engine.values import now
 from agentdb.errors import ConflictError, NotFoundError
 from agentdb.models import Model as ModelTable
-from agentdb.models.fields import now
 from agentdb.records import Model
 from agentdb.services._input import amount, count, id_or_name, json_object, optional_text, refused, text, unique_name
 from agentdb.services._providers import stored_provider

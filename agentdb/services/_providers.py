@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any, Final
 
 from agentdb.engine import Session
+from agentdb.engine.values import now
 from agentdb.errors import ConflictError, NotFoundError
 from agentdb.events import Events
 from agentdb.models import Provider as ProviderTable
-from agentdb.models.fields import now
 from agentdb.records import Provider
 from agentdb.secrets import Secret, Vault
 from agentdb.services._input import id_or_name, optional_text, secret_text, unique_name

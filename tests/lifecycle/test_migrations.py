@@ -53,7 +53,7 @@ from agentdb.models import (
     UserTool,
     Vector,
 )
-from agentdb.models.fields import now
+from agentdb.engine.values import now
 from tests.lifecycle.conftest import Opener
 from tests.lifecycle.schema_expectation import schema_for
 
