@@ -25,8 +25,27 @@ A message says what was found, then what to do. The facts are attributes too. No
 
 from __future__ import annotations
 
+import reprlib
 from decimal import Decimal
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
+
+
+class _Excerpt(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, 80, 80
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write out more than 4,300 digits.
+        return repr(x) if x.bit_length() <= 128 else f"a number of {x.bit_length()} bits"
+
+
+_EXCERPT: Final = _Excerpt()
+
+
+def excerpt(value: object) -> str:
+    """A value as a message shows it: whatever it is and however large or deep, its beginning and its end."""
+    return _EXCERPT.repr(value)
 
 
 class AgentDBError(Exception):
@@ -112,7 +131,9 @@ class NotFoundError(AgentDBError):
     """No such record, or it belongs to somebody else: the two look the same on purpose."""
 
     def __init__(self, what: str, key: object) -> None:
-        super().__init__(f"No {what} {key!r} is visible here. Check the id or name and the user who asks for it.")
+        super().__init__(
+            f"No {what} {excerpt(key)} is visible here. Check the id or name and the user who asks for it."
+        )
         self.what, self.key = what, key
 
 

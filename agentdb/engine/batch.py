@@ -18,6 +18,7 @@ from agentdb.engine.dialect import ConnectionLostError
 from agentdb.engine.flight import Cabin, Flight, ItemT, Member, MergingClient, ResultT, in_doubt
 from agentdb.engine.session import Session
 from agentdb.engine.steps import Steps
+from agentdb.engine.values import seconds
 from agentdb.errors import (
     AccessDeniedError,
     AgentDBError,
@@ -92,7 +93,7 @@ class Batcher(Generic[ItemT, ResultT]):
             TransactionError: The handle is closed.
         """
         self._check_in()
-        if timeout_s is not None and timeout_s <= 0:
+        if timeout_s is not None and seconds(timeout_s) <= 0:
             raise DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
         member: Member[ItemT, ResultT] = Member(item, timeout_s=timeout_s, on_commit=on_commit)
         self._waiting.append(member)

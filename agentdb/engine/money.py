@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, localcontext
 from typing import Final
 
-from agentdb.errors import InvalidInputError
+from agentdb.errors import InvalidInputError, excerpt
 from agentdb.types import Price, Tokens
 
 DECIMALS: Final = 10
@@ -32,17 +32,17 @@ def dollars(value: object) -> Decimal:
     """
     if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
         raise InvalidInputError(
-            f"An amount of money is a Decimal, an int or a decimal text, found {type(value).__name__} {value!r}."
+            f"An amount of money is a Decimal, an int or a decimal text, found {type(value).__name__} {excerpt(value)}."
         )
     try:
         amount = Decimal(value)
     except InvalidOperation:
-        raise InvalidInputError(f"An amount of money is a decimal number, found {value!r}.") from None
+        raise InvalidInputError(f"An amount of money is a decimal number, found {excerpt(value)}.") from None
     if not amount.is_finite():
         raise InvalidInputError(f"An amount of money is finite, found {amount}.")
     exact = _in_range(amount)
     if exact != amount:
-        raise InvalidInputError(f"An amount of money has at most ten decimals, found {amount}. Round it first.")
+        raise InvalidInputError(f"An amount of money has at most ten decimals, found {amount!s:.80}. Round it first.")
     return exact
 
 
@@ -83,5 +83,7 @@ def from_database(value: Decimal | float | int) -> Decimal:
 
 def _in_range(amount: Decimal) -> Decimal:
     if not -LIMIT <= amount <= LIMIT:
-        raise InvalidInputError(f"An amount of money lies between -{LIMIT} and {LIMIT} US dollars, found {amount}.")
+        raise InvalidInputError(
+            f"An amount of money lies between -{LIMIT} and {LIMIT} US dollars, found {amount!s:.80}."
+        )
     return amount.quantize(_UNIT, context=_EXACT)

@@ -15,6 +15,7 @@ from agentdb.engine.client import Client, closed_handle
 from agentdb.engine.dialect import Dialect, Target
 from agentdb.engine.steps import Row, Steps
 from agentdb.engine.transaction import Transaction
+from agentdb.engine.values import seconds
 from agentdb.errors import DeadlineError, UnavailableError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ class Session:
         return await self._limited(lambda _: work(), timeout_s, committed)
 
     async def _limited(self, attempt: _Attempt[T], timeout_s: float, committed: list[T]) -> T:
-        if timeout_s <= 0:
+        if seconds(timeout_s) <= 0:
             raise DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
         try:
             async with asyncio.timeout(timeout_s) as limit:

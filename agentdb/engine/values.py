@@ -15,13 +15,14 @@ from typing import Any, Final, cast
 import orjson
 
 from agentdb.engine.money import dollars
-from agentdb.errors import InvalidInputError
+from agentdb.errors import InvalidInputError, excerpt
 
 INTEGER_MIN: Final = -(2**63)
 INTEGER_MAX: Final = 2**63 - 1
 MAX_JSON_BYTES: Final = 16 * 1024 * 1024
 MAX_JSON_DEPTH: Final = 100
 MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
+MAX_TIMEOUT_S: Final = 10**9
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
@@ -41,7 +42,7 @@ def checked(value: Any) -> Any:
             return _text(value)
         case int():
             if not INTEGER_MIN <= value <= INTEGER_MAX:
-                raise InvalidInputError(f"An integer has at most 64 bits, found {value}.")
+                raise InvalidInputError(f"An integer has at most 64 bits, found {excerpt(value)}.")
             return value
         case float():
             if not math.isfinite(value):
@@ -53,7 +54,7 @@ def checked(value: Any) -> Any:
             return dollars(value)
         case list() | tuple():
             return [checked(item) for item in value]
-    raise InvalidInputError(f"No column keeps a {type(value).__name__}, found {value!r:.80}.")
+    raise InvalidInputError(f"No column keeps a {type(value).__name__}, found {excerpt(value)}.")
 
 
 def now() -> datetime:
@@ -66,12 +67,15 @@ def instant(stored: str | datetime) -> datetime:
     return utc(datetime.fromisoformat(stored) if isinstance(stored, str) else stored)
 
 
-def utc(moment: datetime) -> datetime:
+def utc(moment: Any) -> datetime:
     """The same instant in UTC.
 
     Raises:
-        InvalidInputError: `moment` is naive, so nobody knows which instant it is, or no calendar has it in UTC.
+        InvalidInputError: `moment` is no datetime, or naive, so nobody knows which instant it is, or no calendar has it
+            in UTC.
     """
+    if not isinstance(moment, datetime):
+        raise InvalidInputError(f"A time is an aware datetime, found {type(moment).__name__} {excerpt(moment)}.")
     if moment.tzinfo is None:
         raise InvalidInputError(f"A time has a zone, found the naive {moment.isoformat()}. Pass an aware datetime.")
     try:
@@ -81,6 +85,20 @@ def utc(moment: datetime) -> datetime:
     if in_utc in (_FIRST, _LAST):  # PostgreSQL's driver would write these two as infinities
         raise InvalidInputError(f"A time lies inside the years 1 to 9999 of UTC, found {moment.isoformat()}.")
     return in_utc
+
+
+def seconds(timeout: Any) -> float:
+    """How long a call may take.
+
+    Raises:
+        InvalidInputError: No number, or one that no clock reaches.
+    """
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if not is_number or not -MAX_TIMEOUT_S <= timeout <= MAX_TIMEOUT_S:
+        raise InvalidInputError(
+            f"timeout is a number of seconds, or None for no limit, found {type(timeout).__name__} {excerpt(timeout)}."
+        )
+    return float(timeout)
 
 
 def json_text(value: Any) -> str:
@@ -129,14 +147,16 @@ def _json_checked(value: Any, depth: int) -> None:
         case Mapping():
             for key, item in value.items():
                 if not isinstance(key, str):
-                    raise InvalidInputError(f"A key of a JSON object is a text, found {type(key).__name__} {key!r}.")
+                    raise InvalidInputError(
+                        f"A key of a JSON object is a text, found {type(key).__name__} {excerpt(key)}."
+                    )
                 _text(key)
                 _json_checked(item, depth + 1)
         case Sequence() if not isinstance(value, (bytes, bytearray)):
             for item in value:
                 _json_checked(item, depth + 1)
         case _:
-            raise InvalidInputError(f"JSON cannot say a {type(value).__name__}, found {value!r:.80}.")
+            raise InvalidInputError(f"JSON cannot say a {type(value).__name__}, found {excerpt(value)}.")
 
 
 def _text(value: str) -> str:

@@ -11,14 +11,14 @@ from typing import Any, Final, NamedTuple
 from agentdb.engine import Row, Steps
 from agentdb.engine.money import cost_usd, from_database, sum_usd, to_units
 from agentdb.engine.values import json_text, now
-from agentdb.errors import InvalidInputError, NotFoundError
+from agentdb.errors import InvalidInputError, NotFoundError, excerpt
 from agentdb.events import Charged
 from agentdb.records import Charge
 from agentdb.records.base import nested
 from agentdb.records.catalog import price_of
 from agentdb.services._balances import Balances
 from agentdb.services._conventions import convention_named, disjoint
-from agentdb.services._input import count, optional_identifier, optional_text, text
+from agentdb.services._input import about, count, optional_identifier, optional_text, refused, text
 from agentdb.services._requests import another_call
 from agentdb.sql import Statements
 from agentdb.types import Tokens
@@ -69,7 +69,7 @@ def item_of(values: Mapping[str, Any]) -> Item:
         InvalidInputError: No model, a field of another name, or a value that it cannot have.
     """
     if not isinstance(values, Mapping):
-        raise InvalidInputError(f"An item is a mapping, found {type(values).__name__} {values!r:.80}.")
+        raise refused("An item", "a mapping", values)
     unknown = sorted(str(name) for name in values.keys() - set(_FIELDS))
     if unknown:
         raise InvalidInputError(
@@ -93,10 +93,10 @@ def items_of(values: Sequence[Mapping[str, Any]]) -> tuple[Item, ...]:
         InvalidInputError: None, more than 100, or one that is wrong.
     """
     if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
-        raise InvalidInputError(f"items is a list of mappings, found {type(values).__name__} {values!r:.80}.")
+        raise InvalidInputError(f"items is a list of mappings, found {type(values).__name__} {excerpt(values)}.")
     if not 1 <= len(values) <= MAX_ITEMS:
         raise InvalidInputError(f"One call records 1 to {MAX_ITEMS} items, found {len(values)}.")
-    return tuple(map(item_of, values))
+    return tuple(about(f"items[{position}]", item_of, one) for position, one in enumerate(values))
 
 
 class Charges(Balances):

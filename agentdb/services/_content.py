@@ -9,7 +9,8 @@ from typing import Any, Final, Literal, TypeAlias
 import orjson
 
 from agentdb.engine.values import INTEGER_MAX, INTEGER_MIN, MAX_JSON_BYTES, MAX_JSON_DEPTH, json_text
-from agentdb.errors import InvalidInputError
+from agentdb.errors import InvalidInputError, excerpt
+from agentdb.services._input import about, one_of
 
 MessageRole: TypeAlias = Literal["user", "assistant"]
 Content: TypeAlias = Sequence[Mapping[str, Any]]
@@ -28,9 +29,7 @@ def message_role(value: Any) -> str:
     Raises:
         InvalidInputError: Anything else.
     """
-    if not isinstance(value, str) or value not in _FOREIGN:
-        raise InvalidInputError(f"role is one of {', '.join(_FOREIGN)}, found {value!r:.80}.")
-    return value
+    return one_of(_FOREIGN, value, "role")
 
 
 def content_json(content: Any, role: str) -> str:
@@ -41,11 +40,11 @@ def content_json(content: Any, role: str) -> str:
             role, or something that JSON, or not every engine, can keep.
     """
     if not isinstance(content, (list, tuple)) or not content:
-        raise InvalidInputError(f"content is a list of blocks that is not empty, found {content!r:.80}.")
+        raise InvalidInputError(f"content is a list of blocks that is not empty, found {excerpt(content)}.")
     for position, block in enumerate(content):
         if not _is_text_alone(block):
             _check_block(block, position, role)
-    return _quick_json(content) or json_text(content)
+    return _quick_json(content) or about("content", json_text, content)
 
 
 def summary_content(summary: Any) -> Any:
@@ -57,7 +56,7 @@ def summary_content(summary: Any) -> Any:
     content = [{"text": summary}] if isinstance(summary, str) else summary
     if not is_summary(content):
         raise InvalidInputError(
-            f"A summary begins with a text of at least {MIN_SUMMARY} characters, found {summary!r:.80}. "
+            f"A summary begins with a text of at least {MIN_SUMMARY} characters, found {excerpt(summary)}. "
             "A shorter one would hide what was said and not replace it."
         )
     return content
@@ -105,11 +104,11 @@ def _is_plain(value: Any, depth: int) -> bool:
 
 def _check_block(block: Any, position: int, role: str) -> None:
     if not isinstance(block, Mapping):
-        raise InvalidInputError(f"content[{position}] is an object, found {type(block).__name__} {block!r:.80}.")
+        raise InvalidInputError(f"content[{position}] is an object, found {type(block).__name__} {excerpt(block)}.")
     kinds = [kind for kind in KINDS if kind in block]
     if len(kinds) != 1:
         raise InvalidInputError(
-            f"content[{position}] has exactly one of {', '.join(KINDS)}, found {list(block)!r:.80}."
+            f"content[{position}] has exactly one of {', '.join(KINDS)}, found {excerpt(list(block))}."
         )
     (kind,) = kinds
     if kind == _FOREIGN[role]:
@@ -118,5 +117,5 @@ def _check_block(block: Any, position: int, role: str) -> None:
     if not isinstance(block[kind], expected):
         wanted = "a text" if kind == "text" else "an object"
         raise InvalidInputError(
-            f"content[{position}].{kind} is {wanted}, found {type(block[kind]).__name__} {block[kind]!r:.80}."
+            f"content[{position}].{kind} is {wanted}, found {type(block[kind]).__name__} {excerpt(block[kind])}."
         )

@@ -8,10 +8,10 @@ neither. Tokens of reasoning are part of the output everywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from agentdb.errors import InvalidInputError
-from agentdb.services._input import count
+from agentdb.services._input import count, one_of, refused
 from agentdb.types import Tokens
 
 Convention: TypeAlias = Literal["disjoint", "otel", "openai", "anthropic"]
@@ -50,10 +50,7 @@ _SPELLINGS: Final[Mapping[Convention, tuple[tuple[str, ...], ...]]] = {
 
 def convention_named(value: Any) -> Convention:
     """A convention that is known here."""
-    if value not in _CONVENTIONS:
-        raise InvalidInputError(f"convention is one of {', '.join(_CONVENTIONS)}, found {value!r:.80}.")
-    known: Convention = value
-    return known
+    return cast(Convention, one_of(_CONVENTIONS, value, "convention"))
 
 
 def disjoint(tokens: Tokens, convention: Convention) -> Tokens:
@@ -82,14 +79,17 @@ def tokens_of(usage: Mapping[str, Any], convention: Convention) -> Tokens:
     """
     spellings = _SPELLINGS[convention_named(convention)]
     if not isinstance(usage, Mapping):
-        raise InvalidInputError(f"usage is a mapping, found {type(usage).__name__}. Pass the response's usage as one.")
+        raise refused("usage", "a response's usage as a mapping", usage)
     found = [_at(usage, places) for places in spellings]
     if found[:2] == [None, None]:
         raise InvalidInputError(
             f"In the convention {convention!r} usage says {spellings[0][0]!r} or {spellings[1][0]!r}, "
             f"found {', '.join(sorted(map(str, usage))) or 'nothing':.200}."
         )
-    counts = (0 if value is None else count(value, names[0]) for value, names in zip(found, spellings, strict=True))
+    counts = (
+        0 if value is None else count(value, f"{names[0]} of usage")
+        for value, names in zip(found, spellings, strict=True)
+    )
     return disjoint(Tokens(*counts), convention)
 
 

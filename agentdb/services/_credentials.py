@@ -9,9 +9,8 @@ import orjson
 
 from agentdb.config import Secret
 from agentdb.engine import Steps
-from agentdb.engine.values import checked, json_text, now
-from agentdb.errors import InvalidInputError
-from agentdb.services._input import identifier
+from agentdb.engine.values import json_text, now
+from agentdb.services._input import identifier, secret_text
 from agentdb.services._tools import ToolVerbs
 from agentdb.sql import Statements
 
@@ -33,11 +32,12 @@ class CredentialVerbs(ToolVerbs):
             InvalidInputError: An empty text, or one that not every engine can keep.
             DeadlineError: `timeout` has passed; nothing was changed.
         """
-        plain = credential.reveal() if isinstance(credential, Secret) else credential
-        if plain is not None and not (isinstance(plain, str) and plain):
-            raise InvalidInputError(f"credential is a text that is not empty, found {type(plain).__name__}.")
-        checked(plain)
-        steps = partial(self._set_credential, identifier(tool_id, "tool_id"), identifier(user_id, "user_id"), plain)
+        steps = partial(
+            self._set_credential,
+            identifier(tool_id, "tool_id"),
+            identifier(user_id, "user_id"),
+            secret_text(credential, "credential"),
+        )
         await self._write(steps, timeout)
 
     async def tool_credential(self, tool_id: int, *, user_id: int, timeout: float | None = None) -> Secret | None:

@@ -10,7 +10,8 @@ from typing import Any, Final, get_args
 
 import orjson
 
-from agentdb.errors import InvalidInputError
+from agentdb.engine.values import INTEGER_MAX, INTEGER_MIN, utc
+from agentdb.errors import InvalidInputError, excerpt
 
 _VERSION: Final = 1
 
@@ -51,15 +52,16 @@ def _value(value: Any, kind: type | UnionType, cursor: Any) -> Any:
     accepted = get_args(kind) or (kind,)
     if datetime in accepted and isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value)
+            value = utc(datetime.fromisoformat(value))
         except ValueError:
             raise _broken(cursor) from None
-    if type(value) not in accepted:
+    if type(value) not in accepted or (type(value) is int and not INTEGER_MIN <= value <= INTEGER_MAX):
         raise _broken(cursor)
     return value
 
 
 def _broken(cursor: Any) -> InvalidInputError:
     return InvalidInputError(
-        f"cursor is not one that this list gave, found {cursor!r:.80}. Pass next_cursor of the page before unchanged."
+        f"cursor is not one that this list gave, found {excerpt(cursor)}. "
+        "Pass next_cursor of the page before unchanged."
     )

@@ -12,7 +12,7 @@ import orjson
 
 from agentdb.engine import Batcher, Row, Steps
 from agentdb.engine.values import now
-from agentdb.errors import InvalidInputError
+from agentdb.errors import InvalidInputError, excerpt
 from agentdb.events import MessagesAppended
 from agentdb.records import Message
 from agentdb.records.conversations import messages_of, trusted
@@ -180,7 +180,7 @@ class Messages(Service):
 
 async def _batch_of(messages: Any) -> Batch:
     if not isinstance(messages, (list, tuple)) or not messages:
-        raise InvalidInputError(f"messages is a list that is not empty, found {messages!r:.80}.")
+        raise InvalidInputError(f"messages is a list that is not empty, found {excerpt(messages)}.")
     if len(messages) > MAX_MESSAGES:
         raise InvalidInputError(f"At most {MAX_MESSAGES:,} messages go together, found {len(messages):,}.")
     sent: list[Sent] = []
@@ -200,7 +200,7 @@ async def _batch_of(messages: Any) -> Batch:
 def _one_sent(message: Any, position: int) -> Sent:
     if not isinstance(message, Mapping) or not message.keys() <= _FIELDS:
         raise InvalidInputError(
-            f"messages[{position}] is a mapping with role, content and parent_id, found {message!r:.80}."
+            f"messages[{position}] is a mapping with role, content and parent_id, found {excerpt(message)}."
         )
     try:
         return sent_of(message.get("role"), message.get("content"), message.get("parent_id"))

@@ -8,11 +8,10 @@ from functools import partial
 from typing import Any, Final
 
 import agentdb.models as tables
-from agentdb.engine.money import dollars
 from agentdb.engine.values import now
-from agentdb.errors import ConflictError, InvalidInputError, NotFoundError
+from agentdb.errors import ConflictError, NotFoundError
 from agentdb.records import Model
-from agentdb.services._input import count, id_or_name, json_object, optional_text, text
+from agentdb.services._input import amount, count, id_or_name, json_object, optional_text, refused, text, unique_name
 from agentdb.services._providers import stored_provider
 from agentdb.services._service import Service
 from agentdb.sql import Statements
@@ -126,7 +125,7 @@ class Models(Service):
             price=price,
             default_parameters=default_parameters,
         )
-        values["internal_name"] = text(internal_name, "internal_name")
+        values["internal_name"] = unique_name(internal_name, "internal_name")
         if provider is not None:
             id_or_name(provider, "provider")
 
@@ -220,11 +219,8 @@ def _model_values(*, price: Any, default_parameters: Any, **others: Any) -> dict
 
 def _price_values(price: Any) -> dict[str, Decimal]:
     if not isinstance(price, Price):
-        raise InvalidInputError(f"price is a Price, found {type(price).__name__} {price!r:.80}.")
-    rates = {f"cost1k_{kind}": dollars(rate) for kind, rate in price._asdict().items()}
-    if min(rates.values()) < 0:
-        raise InvalidInputError(f"A price is 0 US dollars or more, found {price}.")
-    return rates
+        raise refused("price", "a Price", price)
+    return {f"cost1k_{kind}": amount(rate, f"price.{kind}") for kind, rate in price._asdict().items()}
 
 
 def _optional_count(value: Any, what: str) -> int | None:

@@ -12,7 +12,7 @@ from agentdb.engine.values import now
 from agentdb.records import CreatedUser, User
 from agentdb.secrets import new_api_key
 from agentdb.services._access_part import ACTIVE, AccessPart, check_active, role_key
-from agentdb.services._input import budget_of, email_address, optional_text, text
+from agentdb.services._input import budget_of, email_address, flag, optional_text, text
 from agentdb.sql import Statements
 
 FIRST_ROLE: Final = "admin"
@@ -53,7 +53,7 @@ class NewUsers(AccessPart):
             ConfigurationError: An API key was asked for and there is no secret key to protect it with.
             DeadlineError: `timeout` has passed; nobody was made.
         """
-        api_key = new_api_key() if with_api_key else None
+        api_key = new_api_key() if flag(with_api_key, "with_api_key") else None
         values = {
             "email": email_address(email),
             "first_name": optional_text(first_name, "first_name"),

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import agentdb.models as tables
 from agentdb.engine import Session
-from agentdb.engine.values import checked, now
-from agentdb.errors import ConflictError, InvalidInputError, NotFoundError
+from agentdb.engine.values import now
+from agentdb.errors import ConflictError, NotFoundError
 from agentdb.events import Events
 from agentdb.records import Provider
 from agentdb.secrets import Secret, Vault
-from agentdb.services._input import id_or_name, optional_text, text
+from agentdb.services._input import id_or_name, optional_text, secret_text, unique_name
 from agentdb.services._service import Service
 from agentdb.sql import Statements
 from agentdb.types import UNSET, Unset
@@ -92,7 +92,7 @@ class Providers(Service):
             InvalidInputError: A text that is empty or that not every engine can keep.
             DeadlineError: `timeout` has passed; nothing was made.
         """
-        values: dict[str, Any] = {"name": text(name, "name"), "endpoint": optional_text(endpoint, "endpoint")}
+        values: dict[str, Any] = {"name": unique_name(name, "name"), "endpoint": optional_text(endpoint, "endpoint")}
 
         async def work() -> Provider:
             await _check_free(name)
@@ -123,7 +123,7 @@ class Providers(Service):
         id_or_name(provider, "provider")
         changes: dict[str, Any] = {}
         if name is not UNSET:
-            changes["name"] = text(name, "name")
+            changes["name"] = unique_name(name, "name")
         if endpoint is not UNSET:
             changes["endpoint"] = optional_text(endpoint, "endpoint")
 
@@ -153,7 +153,7 @@ class Providers(Service):
             DeadlineError: `timeout` has passed; nothing was changed.
         """
         id_or_name(provider, "provider")
-        plain = None if secret is None else _secret_text(secret)
+        plain = secret_text(secret, "secret")
 
         async def work() -> None:
             found = await stored_provider(provider)
@@ -193,13 +193,3 @@ async def _check_free(name: str, *, unless: int | None = None) -> None:
     taken = await tables.Provider.filter(name=name).first()
     if taken is not None and taken.id != unless:
         raise ConflictError(f"There is a provider called {name!r}. Choose another name.", columns=("name",))
-
-
-def _secret_text(secret: Any) -> str:
-    plain = secret.reveal() if isinstance(secret, Secret) else secret
-    if not isinstance(plain, str) or not plain:
-        raise InvalidInputError(
-            f"A secret is a text that is not empty, or None to remove it, found {type(plain).__name__}."
-        )
-    checked(plain)
-    return plain

@@ -19,10 +19,9 @@ import orjson
 
 from agentdb.engine import Row
 from agentdb.engine.values import INTEGER_MAX
-from agentdb.errors import InvalidInputError
 from agentdb.records import ChunkHit
 from agentdb.services._deadline import within
-from agentdb.services._input import MAX_PAGE, identifier, moment, optional_identifier, page_size
+from agentdb.services._input import MAX_PAGE, identifier, moment, optional_identifier, page_size, refused
 from agentdb.services._resource import ResourceVerbs
 from agentdb.services._similarity import Likeness, Scored, embedding_json, embedding_of
 from agentdb.services._words import query_words, words_of
@@ -186,7 +185,7 @@ def _scope(
 
 def _identifiers(value: Any) -> list[int]:
     if not isinstance(value, (list, tuple)) or len(value) > MAX_PAGE:
-        raise InvalidInputError(f"resource_ids is a list of at most {MAX_PAGE} ids, found {value!r:.80}.")
+        raise refused("resource_ids", f"a list of at most {MAX_PAGE} ids", value)
     return [identifier(one, "an id in resource_ids") for one in value]
 
 
@@ -194,7 +193,7 @@ def _cosine(value: Any) -> float:
     if value is None:
         return -1.0
     if type(value) not in (int, float) or not -1 <= value <= 1:
-        raise InvalidInputError(f"min_similarity is a number from -1 to 1, found {value!r:.80}.")
+        raise refused("min_similarity", "a number from -1 to 1", value)
     return float(value)
 
 

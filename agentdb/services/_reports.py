@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from agentdb.engine import Row
 from agentdb.engine.values import INTEGER_MIN, json_text
-from agentdb.errors import InvalidInputError
+from agentdb.errors import InvalidInputError, excerpt
 from agentdb.records import UsageRow, UsageTotals
 from agentdb.services._cursor import decode_cursor, encode_cursor
 from agentdb.services._input import moment, optional_identifier, optional_text, page_size
@@ -151,7 +151,7 @@ def _groupings(by: Any) -> tuple[Unit | None, frozenset[str]]:
     if len(units) > 1 or any(one not in (*UNITS, *_KINDS) for one in named):
         raise InvalidInputError(
             f"A report is grouped by one of {', '.join(UNITS)} at most, and any of {', '.join(_KINDS)}, "
-            f"found {by!r:.80}."
+            f"found {excerpt(by)}."
         )
     return (units[0] if units else None), frozenset(named) - set(units)
 

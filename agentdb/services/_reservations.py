@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-from agentdb.engine.money import dollars
 from agentdb.engine.values import now
 from agentdb.errors import InvalidInputError
 from agentdb.records import Charge, Reservation
@@ -16,7 +14,7 @@ from agentdb.services._charges import Outcome, Report, item_of, told
 from agentdb.services._conventions import Convention
 from agentdb.services._deadline import within
 from agentdb.services._holding import Asked, Holding
-from agentdb.services._input import count, identifier, page_size, request_key, text
+from agentdb.services._input import amount, count, identifier, page_size, refused, request_key, text
 from agentdb.types import Tokens
 
 MAX_TTL_S: Final = 7 * 24 * 60 * 60
@@ -175,20 +173,16 @@ class Reservations(Holding):
 
 
 def _asked(amount_usd: Any, model: Any, tokens: Tokens, ttl_s: Any) -> Asked:
-    amount = None if amount_usd is None else dollars(amount_usd)
-    if amount is not None and amount < 0:
-        raise InvalidInputError(f"amount_usd is 0 or greater, found {amount}.")
-    if amount is None and model is None:
+    asked = None if amount_usd is None else amount(amount_usd, "amount_usd")
+    if asked is None and model is None:
         raise InvalidInputError("A reservation needs amount_usd, or a model and the tokens that the call can take.")
-    if amount is not None and any(tokens):
-        raise InvalidInputError(
-            f"A reservation is for an amount or for tokens, found {amount} US dollars and {tokens}."
-        )
-    return Asked(amount, None if model is None else text(model, "model"), tokens, _ttl(ttl_s))
+    if asked is not None and any(tokens):
+        raise InvalidInputError(f"A reservation is for an amount or for tokens, found {asked} US dollars and {tokens}.")
+    return Asked(asked, None if model is None else text(model, "model"), tokens, _ttl(ttl_s))
 
 
 def _ttl(value: Any) -> timedelta:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not 0 < value <= MAX_TTL_S:
-        raise InvalidInputError(f"ttl_s is a number of seconds above 0 and up to {MAX_TTL_S}, found {value!r:.80}.")
+    if not is_number or not 0 < value <= MAX_TTL_S:
+        raise refused("ttl_s", f"a number of seconds above 0 and up to {MAX_TTL_S}", value)
     return timedelta(seconds=value)

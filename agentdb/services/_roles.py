@@ -9,7 +9,7 @@ import agentdb.models as tables
 from agentdb.errors import ConflictError, NotFoundError
 from agentdb.records import Policy, Role
 from agentdb.services._access_part import AccessPart
-from agentdb.services._input import id_or_name, optional_identifier, text
+from agentdb.services._input import id_or_name, optional_identifier, text, unique_name
 from agentdb.sql import Statements
 
 T = TypeVar("T", "tables.Role", "tables.Policy")
@@ -66,7 +66,7 @@ class Roles(AccessPart):
             DeadlineError: `timeout` has passed; nothing was made.
         """
         values: dict[str, Any] = {
-            "name": text(name, "name"),
+            "name": unique_name(name, "name"),
             "display_order": optional_identifier(display_order, "display_order"),
         }
 
@@ -113,7 +113,7 @@ class Roles(AccessPart):
             DeadlineError: `timeout` has passed; nothing was made.
         """
         values: dict[str, Any] = {
-            "name": text(name, "name"),
+            "name": unique_name(name, "name"),
             "resource": text(resource, "resource"),
             "action": text(action, "action"),
         }

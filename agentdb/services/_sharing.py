@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from agentdb.engine import Row, Steps
 from agentdb.engine.values import now
-from agentdb.errors import ConflictError, InvalidInputError, NotFoundError
+from agentdb.errors import ConflictError, NotFoundError
 from agentdb.events import AgentChanged
 from agentdb.records import AgentShare
 from agentdb.records.agents import AgentRole
 from agentdb.services._agent import ROLES, AgentVerbs, role_of
 from agentdb.services._cursor import decode_cursor, encode_cursor
-from agentdb.services._input import identifier, page_size
+from agentdb.services._input import identifier, one_of, page_size
 from agentdb.sql import Statements
 from agentdb.types import Page
 
@@ -45,8 +45,7 @@ class SharingVerbs(AgentVerbs):
             InvalidInputError: No such role.
             DeadlineError: `timeout` has passed; nothing was changed.
         """
-        if role not in ROLES:
-            raise InvalidInputError(f"role is one of {', '.join(ROLES)}, found {role!r:.80}.")
+        one_of(ROLES, role, "role")
         steps = partial(
             self._share,
             identifier(agent_id, "agent_id"),

@@ -12,7 +12,7 @@ from numbers import Real
 from operator import mul
 from typing import Any, Final, NamedTuple
 
-from agentdb.errors import InvalidInputError
+from agentdb.errors import InvalidInputError, excerpt
 from agentdb.services._json import parsed
 
 MAX_DIMENSION: Final = 16_000
@@ -42,7 +42,7 @@ def embedding_of(value: Any, what: str) -> tuple[float, ...]:
     """
     numbers = value.tolist() if hasattr(value, "tolist") else value
     if not isinstance(numbers, (list, tuple)) or not 1 <= len(numbers) <= MAX_DIMENSION:
-        found = f"{len(numbers)} numbers" if isinstance(numbers, (list, tuple)) else f"{value!r:.80}"
+        found = f"{len(numbers)} numbers" if isinstance(numbers, (list, tuple)) else f"{excerpt(value)}"
         raise InvalidInputError(f"{what} is a list of 1 to {MAX_DIMENSION} numbers, found {found}.")
     odd = {kind for kind in set(map(type, numbers)) if kind is bool or not issubclass(kind, Real)}
     if odd:

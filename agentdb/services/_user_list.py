@@ -13,12 +13,11 @@ from typing import Final, Literal, TypeAlias
 
 from agentdb.engine import Row, Steps
 from agentdb.engine.money import to_units
-from agentdb.errors import InvalidInputError
 from agentdb.records import User
 from agentdb.records.base import money
 from agentdb.services._access_part import AccessPart, role_key
 from agentdb.services._cursor import decode_cursor, encode_cursor
-from agentdb.services._input import optional_text, page_size, text
+from agentdb.services._input import flag, one_of, optional_text, page_size
 from agentdb.sql import Statements
 from agentdb.types import Page
 
@@ -69,11 +68,10 @@ class UserList(AccessPart):
             InvalidInputError: An unknown order, a limit out of range, or a cursor that is broken or of another order.
             DeadlineError: `timeout` has passed.
         """
-        if text(sort, "sort") not in _VALUES:
-            raise InvalidInputError(f"sort is one of {', '.join(_VALUES)}, found {sort!r:.80}.")
+        one_of(_VALUES, sort, "sort")
         if role is not None:
             role_key(role)
-        order = _Order(sort, is_descending=bool(descending))
+        order = _Order(sort, is_descending=flag(descending, "descending"))
         wanted = _Wanted(
             order=order,
             after=order.place_in(cursor) if cursor is not None else None,

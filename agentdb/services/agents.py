@@ -15,7 +15,7 @@ from agentdb.records import Agent
 from agentdb.services._agent import prompt_name, updated
 from agentdb.services._agent_list import AgentList
 from agentdb.services._credentials import CredentialVerbs
-from agentdb.services._input import identifier, json_object, names, optional_identifier, optional_text, text
+from agentdb.services._input import identifier, json_object, key, names, optional_identifier, optional_text, text
 from agentdb.services._prompts import PromptVerbs
 from agentdb.services._sharing import SharingVerbs
 from agentdb.sql import Statements
@@ -49,10 +49,11 @@ class AgentService(AgentList, PromptVerbs, CredentialVerbs, SharingVerbs):
             DeadlineError: `timeout` has passed.
         """
         user = optional_identifier(user_id, "user_id")
-        if isinstance(agent, str):
-            steps = partial(self._resolved_name, user, text(agent, "agent"))
+        named = key(agent, "agent")
+        if isinstance(named, str):
+            steps = partial(self._resolved_name, user, named)
         else:
-            steps = partial(self._resolved, user, identifier(agent, "agent"))
+            steps = partial(self._resolved, user, named)
         return await self._query(steps, timeout, is_short=True)
 
     async def get(self, agent_id: int, *, user_id: int | None, timeout: float | None = None) -> Agent:
@@ -254,4 +255,4 @@ class AgentService(AgentList, PromptVerbs, CredentialVerbs, SharingVerbs):
 
 
 def _model(model: Any) -> str | int | None:
-    return model if model is None else text(model, "model") if isinstance(model, str) else identifier(model, "model")
+    return None if model is None else key(model, "model")

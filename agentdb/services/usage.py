@@ -9,11 +9,10 @@ from typing import Any, Final
 
 from agentdb.engine import Batcher, Steps
 from agentdb.engine.values import json_text, now
-from agentdb.errors import InvalidInputError
 from agentdb.records import Charge
 from agentdb.services._charges import Outcome, Report, item_of, items_of, told
 from agentdb.services._conventions import Convention, tokens_of
-from agentdb.services._input import flag, identifier, optional_identifier, request_key, text
+from agentdb.services._input import flag, identifier, optional_identifier, request_key, short_text
 from agentdb.services._record_batch import Record, record_batcher
 from agentdb.services._reports import Reports
 from agentdb.services._reservations import Reservations
@@ -170,8 +169,7 @@ class UsageService(Reservations, Reports):
             UnsupportedError: The database was made by the original package.
             DeadlineError: `timeout` has passed; nothing was reset.
         """
-        if len(text(period, "period")) > MAX_PERIOD:
-            raise InvalidInputError(f"period has 1 to {MAX_PERIOD} characters, found {len(period)}.")
+        short_text(period, "period", most=MAX_PERIOD)
         optional_identifier(user_id, "user_id")
         self._session.abilities.require("support_tables")
         return await self._write(partial(self._reset, period, user_id), timeout)
