@@ -18,6 +18,7 @@ class Counts:
         killed_initialisers: Initialising processes that are killed, each at another moment.
         hostile_seed_files: Seed files that have to be refused.
         charges_per_process: Charges of each of eight processes that spend from the same accounts.
+        operation_sequences: Random sequences of 40 operations that both engines have to answer alike.
     """
 
     cancelled_transactions: int
@@ -26,6 +27,7 @@ class Counts:
     killed_initialisers: int
     hostile_seed_files: int
     charges_per_process: int
+    operation_sequences: int
 
 
 SIZES: Final = {
@@ -36,6 +38,7 @@ SIZES: Final = {
         killed_initialisers=5,
         hostile_seed_files=20,
         charges_per_process=100,
+        operation_sequences=64,
     ),
     "full": Counts(
         cancelled_transactions=400,
@@ -44,6 +47,7 @@ SIZES: Final = {
         killed_initialisers=20,
         hostile_seed_files=20,
         charges_per_process=5_000,
+        operation_sequences=2_000,
     ),
 }
 SIZE: Final = os.environ.get("AGENTDB_PROOFS", "ci")
