@@ -25,6 +25,9 @@ from tests.services.drawn_values import START
 from tests.services.memory import Memory, parts_of
 from tests.services.operations import Block, Call, Kept, Operation, Wait
 
+# Longer than that of `db.transaction()`: a machine that is busy makes no difference between engines.
+_LIMIT_S: Final = 60
+
 # Secrets that a caller has given, and not one that was made for them.
 _SECRETS_OF_CALLERS: Final = ("catalog.provider_secret", "agents.tool_credential")
 
@@ -74,7 +77,7 @@ class Twin:
 
     async def begin(self) -> Any:
         """Begin a transaction; how that went."""
-        transaction = self.db.transaction()
+        transaction = self.db.session.transaction(limit_s=_LIMIT_S)
         try:
             await transaction.__aenter__()
         except AgentDBError as error:
