@@ -142,8 +142,14 @@ CALLS: Final[Mapping[str, Sequence[Mapping[str, Values]]]] = {
     "access.access_of_role": ({"role": _roles}, {}),
     "access.allows": ({"user": users(), "resource": _resources, "action": _actions}, {}),
     "access.authenticate": ({"api_key": mostly(st.builds(Seen, st.just("key"), st.integers(-2, 2)), ["", "x"])}, {}),
-    "access.create_policy": ({"name": names | _policies, "resource": _resources, "action": _actions}, {}),
-    "access.create_role": ({"name": names | _roles}, {"display_order": maybe(small_numbers)}),
+    "access.create_policy": (
+        {"name": names | st.sampled_from(["Pölicy", "pölicy"]), "resource": _resources, "action": _actions},
+        {},
+    ),
+    "access.create_role": (
+        {"name": names | st.sampled_from(["Rôle", "rôle"])},
+        {"display_order": maybe(small_numbers)},
+    ),
     "access.create_user": (
         {"email": emails},
         {**_person, "role": maybe(_roles), "status": _statuses, "budget": maybe(money), "with_api_key": flags},
@@ -181,7 +187,7 @@ CALLS: Final[Mapping[str, Sequence[Mapping[str, Values]]]] = {
         },
     ),
     "catalog.create_model": ({"internal_name": _models | names, "provider": maybe(_providers)}, _model),
-    "catalog.create_provider": ({"name": names | _providers}, {"endpoint": maybe(texts)}),
+    "catalog.create_provider": ({"name": names | st.sampled_from(["Ünique", "ünique"])}, {"endpoint": maybe(texts)}),
     "catalog.find_model": ({"internal_name": _models}, {}),
     "catalog.model": ({"internal_name": _models}, {}),
     "catalog.models": ({}, {"type": _types, "provider": maybe(_providers)}),
