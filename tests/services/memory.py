@@ -68,8 +68,8 @@ class Memory:
         user = call.arguments.get("user_id")
         for shown in parts_of(value):
             if isinstance(shown, FrozenRecord):
-                kind = next(kind for cls, kind in _KINDS.items() if isinstance(shown, cls))
-                self._ids.setdefault(kind, {}).setdefault(shown.id, getattr(shown, "user_id", user))  # type: ignore[attr-defined]  # all of these have one
+                kind, fields = next(kind for cls, kind in _KINDS.items() if isinstance(shown, cls)), dict(shown)
+                self._ids.setdefault(kind, {}).setdefault(fields["id"], fields.get("user_id", user))
             elif isinstance(shown, Page):
                 self._paged.append((call, self._keep("cursor")))
             else:
