@@ -6,8 +6,8 @@ from functools import partial
 from typing import Final
 
 from agentdb.engine import Steps
+from agentdb.engine.values import now
 from agentdb.errors import ConflictError, NotFoundError
-from agentdb.models.fields import now
 from agentdb.secrets import Secret, new_api_key
 from agentdb.services._access_part import AccessPart
 from agentdb.services._input import identifier

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from agentdb.engine import Batcher, Row, Session, Steps
+from agentdb.engine.values import now
 from agentdb.errors import AgentDBError, NotFoundError
-from agentdb.models.fields import now
 from agentdb.services._appending import Appended, Place, Sent
 from agentdb.sql import Statements
 

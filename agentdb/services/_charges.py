@@ -10,10 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from agentdb.engine import Row, Steps
 from agentdb.engine.money import cost_usd, from_database, sum_usd, to_units
-from agentdb.engine.values import json_text
+from agentdb.engine.values import json_text, now
 from agentdb.errors import InvalidInputError, NotFoundError
 from agentdb.events import Charged
-from agentdb.models.fields import now
 from agentdb.records import Charge
 from agentdb.records.base import nested
 from agentdb.records.catalog import price_of

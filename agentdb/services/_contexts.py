@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from agentdb.engine import Row, Steps
-from agentdb.models.fields import now
+from agentdb.engine.values import now
 from agentdb.records import Conversation, Message, Resource
 from agentdb.records.conversations import Context, messages_of
 from agentdb.services import _appending as appending

@@ -9,9 +9,8 @@ import orjson
 
 from agentdb.config import Secret
 from agentdb.engine import Steps
-from agentdb.engine.values import checked, json_text
+from agentdb.engine.values import checked, json_text, now
 from agentdb.errors import InvalidInputError
-from agentdb.models.fields import now
 from agentdb.services._input import identifier
 from agentdb.services._tools import ToolVerbs
 from agentdb.sql import Statements

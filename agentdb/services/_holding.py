@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from agentdb.engine import Row, Steps
 from agentdb.engine.money import cost_usd, from_database, sum_usd
+from agentdb.engine.values import now
 from agentdb.errors import ConflictError, NotFoundError
-from agentdb.models.fields import now
 from agentdb.records import Charge, Reservation
 from agentdb.records.base import nested
 from agentdb.records.catalog import price_of

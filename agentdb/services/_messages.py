@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from agentdb.engine import Batcher, Row, Steps
+from agentdb.engine.values import now
 from agentdb.errors import InvalidInputError
 from agentdb.events import MessagesAppended
-from agentdb.models.fields import now
 from agentdb.records import Message
 from agentdb.records.conversations import messages_of, trusted
 from agentdb.services import _appending as appending

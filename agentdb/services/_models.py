@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, Final
 
 from agentdb.engine.money import dollars
+from agentdb.engine.values import now
 from agentdb.errors import ConflictError, InvalidInputError, NotFoundError
 from agentdb.models import Model as ModelTable
-from agentdb.models.fields import now
 from agentdb.records import Model
 from agentdb.services._input import count, id_or_name, json_object, optional_text, text
 from agentdb.services._providers import stored_provider

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from agentdb.engine import Steps
-from agentdb.models.fields import now
+from agentdb.engine.values import now
 from agentdb.records import CreatedUser, User
 from agentdb.secrets import new_api_key
 from agentdb.services._access_part import ACTIVE, AccessPart, check_active, role_key

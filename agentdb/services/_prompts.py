@@ -10,9 +10,8 @@ from functools import partial
 from typing import Final
 
 from agentdb.engine import Row, Steps
-from agentdb.engine.values import INTEGER_MAX
+from agentdb.engine.values import INTEGER_MAX, now
 from agentdb.errors import NotFoundError
-from agentdb.models.fields import now
 from agentdb.records import Agent, Prompt
 from agentdb.services._agent import AgentVerbs, prompt_name, updated
 from agentdb.services._cursor import decode_cursor, encode_cursor

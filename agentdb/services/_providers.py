@@ -6,11 +6,10 @@ from functools import partial
 from typing import Any, Final
 
 from agentdb.engine import Session
-from agentdb.engine.values import checked
+from agentdb.engine.values import checked, now
 from agentdb.errors import ConflictError, InvalidInputError, NotFoundError
 from agentdb.events import Events
 from agentdb.models import Provider as ProviderTable
-from agentdb.models.fields import now
 from agentdb.records import Provider
 from agentdb.secrets import Secret, Vault
 from agentdb.services._input import id_or_name, optional_text, text

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from agentdb.engine import Batcher, Row, Session, Steps
 from agentdb.engine.money import LIMIT
+from agentdb.engine.values import now
 from agentdb.errors import AgentDBError, BudgetError, NotFoundError
-from agentdb.models.fields import now
 from agentdb.records import Charge
 from agentdb.services._charges import Item, Outcome, Report
 from agentdb.sql import Statements

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from agentdb.engine import Session, Steps
-from agentdb.engine.values import canonical_json
+from agentdb.engine.values import canonical_json, now
 from agentdb.errors import ConflictError
-from agentdb.models.fields import now
 from agentdb.sql import Statements
 
 _STATEMENTS: Final = Statements("conversations")

@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any, Final
 
 from agentdb.engine.money import dollars
+from agentdb.engine.values import now
 from agentdb.errors import InvalidInputError
-from agentdb.models.fields import now
 from agentdb.records import Charge, Reservation
 from agentdb.services._charges import Outcome, Report, item_of, told
 from agentdb.services._conventions import Convention

@@ -9,8 +9,8 @@ from types import EllipsisType
 from typing import Any, Final
 
 from agentdb.engine import Row, Steps
+from agentdb.engine.values import now
 from agentdb.errors import InvalidInputError
-from agentdb.models.fields import now
 from agentdb.records import Resource
 from agentdb.services._chunks import ChunkInput, NewChunk, chunks_of
 from agentdb.services._input import identifier, json_object, optional_identifier, optional_text, text

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import orjson
 
 from agentdb.engine import Row, Steps
-from agentdb.models.fields import now
+from agentdb.engine.values import now
 from agentdb.records import MessageHit
 from agentdb.services._deadline import within
 from agentdb.services._input import identifier, moment, optional_identifier, page_size

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, Final
 
 from agentdb.engine import Row, Steps
+from agentdb.engine.values import now
 from agentdb.errors import ConflictError, InvalidInputError, NotFoundError
 from agentdb.events import AgentChanged
-from agentdb.models.fields import now
 from agentdb.records import AgentShare
 from agentdb.records.agents import AgentRole
 from agentdb.services._agent import ROLES, AgentVerbs, role_of

@@ -8,9 +8,8 @@ from functools import partial
 from typing import Any, Final
 
 from agentdb.engine import Row, Steps
-from agentdb.engine.values import INTEGER_MAX
+from agentdb.engine.values import INTEGER_MAX, now
 from agentdb.errors import ConflictError, NotFoundError
-from agentdb.models.fields import now
 from agentdb.records import Conversation
 from agentdb.records.conversations import ConversationPreview, previews_of
 from agentdb.services._appending import Place, place_of, refuse

@@ -8,8 +8,8 @@ from types import EllipsisType
 from typing import Any, Final, NamedTuple
 
 from agentdb.engine import Row, Steps
+from agentdb.engine.values import now
 from agentdb.errors import AccessDeniedError, ConflictError, InvalidInputError, NotFoundError
-from agentdb.models.fields import now
 from agentdb.records import Tool
 from agentdb.services._agent import AgentVerbs
 from agentdb.services._input import identifier, json_object, optional_identifier, optional_text, text

@@ -9,8 +9,8 @@ from typing import Any, Final, NoReturn
 
 from agentdb.engine import Steps
 from agentdb.engine.money import LIMIT
+from agentdb.engine.values import now
 from agentdb.errors import InvalidInputError, UnsupportedError
-from agentdb.models.fields import now
 from agentdb.records import User
 from agentdb.services._access_part import AccessPart, role_key
 from agentdb.services._input import budget_of, email_address, identifier, optional_text, text

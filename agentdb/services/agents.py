@@ -8,9 +8,9 @@ from types import EllipsisType
 from typing import Any, Final
 
 from agentdb.engine import Steps
+from agentdb.engine.values import now
 from agentdb.errors import InvalidInputError, NotFoundError
 from agentdb.events import AgentChanged
-from agentdb.models.fields import now
 from agentdb.records import Agent
 from agentdb.services._agent import prompt_name, updated
 from agentdb.services._agent_list import AgentList

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any, Final
 
 from agentdb.engine import Row, Steps
+from agentdb.engine.values import now
 from agentdb.errors import NotFoundError
-from agentdb.models.fields import now
 from agentdb.records import Conversation
 from agentdb.services._appending import Place, place_of
 from agentdb.services._contexts import Contexts

@@ -8,9 +8,8 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 from agentdb.engine import Batcher, Steps
-from agentdb.engine.values import json_text
+from agentdb.engine.values import json_text, now
 from agentdb.errors import InvalidInputError
-from agentdb.models.fields import now
 from agentdb.records import Charge
 from agentdb.services._charges import Outcome, Report, item_of, items_of, told
 from agentdb.services._conventions import Convention, tokens_of

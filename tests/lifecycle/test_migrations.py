@@ -15,6 +15,7 @@ import pytest
 
 from agentdb.engine import Session
 from agentdb.engine.dialect import dialect_of
+from agentdb.engine.values import now
 from agentdb.errors import AgentDBError, SchemaError, TransactionError
 from agentdb.lifecycle.migrate import (
     Migrator,
@@ -53,7 +54,6 @@ from agentdb.models import (
     UserTool,
     Vector,
 )
-from agentdb.models.fields import now
 from tests.lifecycle.conftest import Opener
 from tests.lifecycle.schema_expectation import schema_for
 
