@@ -19,6 +19,7 @@ class Counts:
         hostile_seed_files: Seed files that have to be refused.
         charges_per_process: Charges of each of eight processes that spend from the same accounts.
         messages_per_writer: Messages of each of sixteen writers to one conversation.
+        operation_sequences: Random sequences of 40 operations that both engines have to answer alike.
     """
 
     cancelled_transactions: int
@@ -28,6 +29,7 @@ class Counts:
     hostile_seed_files: int
     charges_per_process: int
     messages_per_writer: int
+    operation_sequences: int
 
 
 SIZES: Final = {
@@ -39,6 +41,7 @@ SIZES: Final = {
         hostile_seed_files=20,
         charges_per_process=100,
         messages_per_writer=40,
+        operation_sequences=64,
     ),
     "full": Counts(
         cancelled_transactions=400,
@@ -48,6 +51,7 @@ SIZES: Final = {
         hostile_seed_files=20,
         charges_per_process=5_000,
         messages_per_writer=200,
+        operation_sequences=2_000,
     ),
 }
 SIZE: Final = os.environ.get("AGENTDB_PROOFS", "ci")

@@ -120,7 +120,8 @@ class Holding(Charges):
         moment = now()
         row = yield from self._owned(reservation_id, user_id, moment)
         if row["state"] == "settled":
-            raise ConflictError(f"Reservation {reservation_id} was settled: its call has cost {row['cost']}.")
+            cost = from_database(row["cost"])
+            raise ConflictError(f"Reservation {reservation_id} was settled: its call has cost {cost} US dollars.")
         if row["state"] != "released":
             yield from _STATEMENTS.rows(self._session, "release", reservation_id=reservation_id, now=moment)
         if row["state"] == "held":

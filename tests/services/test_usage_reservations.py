@@ -309,7 +309,9 @@ async def test_a_reservation_ends_only_once(agent_db: Database, ada: User, dolla
     await agent_db.usage.release(released.id, user_id=ada.id)
     before = await rows(agent_db)
 
-    with pytest.raises(ConflictError, match=f"Reservation {settled.id} was settled"):
+    with pytest.raises(
+        ConflictError, match=f"Reservation {settled.id} was settled: its call has cost 1.0000000000 US dollars"
+    ):
         await agent_db.usage.release(settled.id, user_id=ada.id)
     with pytest.raises(ConflictError, match=f"Reservation {released.id} was released. Report its call with `record`"):
         await settle(agent_db, ada, released)
