@@ -170,7 +170,7 @@ def test_every_public_method_is_asked(agent_db_factory: DatabaseFactory) -> None
     with agent_db_factory(engine="sqlite") as db:
         found = {
             f"{name}.{method}"
-            for name, service in vars(db).items()
+            for name, service in inspect.getmembers(db)
             if isinstance(service, Service)
             for method, _ in inspect.getmembers(service, callable)
             if not method.startswith("_")
