@@ -14,7 +14,7 @@ from agentdb.records.base import FrozenRecord, Json, Moment
 def _numbers(value: Any) -> Any:
     value = orjson.loads(value) if isinstance(value, (str, bytes)) else value
     # Anything else in that column is no embedding.
-    return array("f", value).tolist() if isinstance(value, (list, tuple)) else None
+    return tuple(array("f", value)) if isinstance(value, (list, tuple)) else None
 
 
 class Resource(FrozenRecord):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from agentdb.config import Settings
 from agentdb.engine import Row, Session, Steps
@@ -47,11 +47,7 @@ class AgentVerbs(Service):
     def _agent_of(self, row: Row) -> Agent:
         if row["model.id"] is None:
             raise NotFoundError("model", row["modelID"] or self._default_model)
-        columns: dict[str, Any] = dict(row)
-        del columns["modelID"]
-        return Agent.from_row(
-            {**columns, "visibility": VISIBILITY[columns.pop("class")], "tools": stored_tools(columns["tools"])}
-        )
+        return Agent.from_row(row, visibility=VISIBILITY[row["class"]], tools=stored_tools(row["tools"]))
 
     def _changed(self, agent_id: int, user_id: int, *, needs: AgentRole) -> Steps[Row]:
         """An agent that is going to be changed: locked, as it is stored.
