@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator
 
@@ -14,6 +14,10 @@ def _reference(value: Any) -> Any:
     return value or None  # the original package wrote 0 for none
 
 
+Reference: TypeAlias = Annotated[int | None, BeforeValidator(_reference)]
+"""The id of a row, if there is one."""
+
+
 class Conversation(FrozenRecord):
     """A talk of one user with an agent."""
 
@@ -23,7 +27,7 @@ class Conversation(FrozenRecord):
     title: str | None = None
     deleted: Flag = False
     deleted_at: Moment | None = None
-    summary_message_id: Annotated[int | None, BeforeValidator(_reference)] = None
+    summary_message_id: Reference = None
     created_at: Moment | None = None
     updated_at: Moment | None = None
 
