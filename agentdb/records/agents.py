@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import orjson
 
 from agentdb.records.base import FrozenRecord, Json, Moment
 from agentdb.records.catalog import Model
+from agentdb.records.reader import column_of, reader_of
 
 Visibility: TypeAlias = Literal["own", "shared", "global"]
 
@@ -45,15 +47,17 @@ class Tool(FrozenRecord):
 
 def stored_tools(text: str | None) -> tuple[Tool, ...]:
     """The tools in a JSON list with the values of each, in the order of their ids."""
-    # What a caller may change, the caller gets for itself.
-    return tuple(tool if tool.custom_config is None else tool.model_copy(deep=True) for tool in _tools(text))
+    return tuple(reader_of(Tool, _TOOL)(_tool_rows(text)))
 
 
-# By the whole text, so that it never answers for tools that have changed.
+_TOOL: Final = tuple(map(column_of, Tool.model_fields))
+
+
+# By the whole text, so that it never answers for tools that have changed. JSON in it stays text: what a caller may
+# change is parsed for each.
 @lru_cache(maxsize=256)
-def _tools(text: str | None) -> tuple[Tool, ...]:
-    found = sorted(orjson.loads(text or "[]"), key=itemgetter(0))
-    return tuple(Tool.model_validate(dict(zip(Tool.model_fields, values, strict=True))) for values in found)
+def _tool_rows(text: str | None) -> Sequence[Sequence[Any]]:
+    return sorted(orjson.loads(text or "[]"), key=itemgetter(0))
 
 
 class Agent(FrozenRecord):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import orjson
 from pydantic import BeforeValidator
@@ -14,7 +14,11 @@ from agentdb.records.base import FrozenRecord, Json, Moment
 def _numbers(value: Any) -> Any:
     value = orjson.loads(value) if isinstance(value, (str, bytes)) else value
     # Anything else in that column is no embedding.
-    return array("f", value).tolist() if isinstance(value, (list, tuple)) else None
+    return tuple(array("f", value)) if isinstance(value, (list, tuple)) else None
+
+
+Embedding: TypeAlias = Annotated[tuple[float, ...] | None, BeforeValidator(_numbers)]
+"""Each number a float32."""
 
 
 class Resource(FrozenRecord):
@@ -53,7 +57,7 @@ class Chunk(FrozenRecord):
     resource_id: int | None = None
     order: int | None = None
     content: str | None = None
-    embedding: Annotated[tuple[float, ...] | None, BeforeValidator(_numbers)] = None
+    embedding: Embedding = None
     created_at: Moment | None = None
     updated_at: Moment | None = None
 

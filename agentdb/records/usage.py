@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from agentdb.records.base import FrozenRecord, Moment, Money
 
 ReservationState: TypeAlias = Literal["held", "settled", "released", "expired"]
+
+Count: TypeAlias = Annotated[int, BeforeValidator(int)]
+"""A number of tokens, which the original package kept as a float."""
 
 
 class Charge(FrozenRecord):
@@ -67,10 +70,10 @@ class UsageRow(FrozenRecord):
     type: str | None = None
     agent_id: int | None = None
     message_id: int | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    cache_read_tokens: Count = 0
+    cache_write_tokens: Count = 0
     cost_usd: Money = Field(alias="cost")
     request_id: str | None = None
     created_at: Moment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from agentdb.config import Settings
 from agentdb.engine import Row, Session, Steps
@@ -32,26 +32,24 @@ class AgentVerbs(Service):
 
     def _resolved(self, user_id: int | None, agent_id: int) -> Steps[Agent]:
         """A visible agent, whole."""
-        rows = yield from _STATEMENTS.rows(
+        row = yield from _STATEMENTS.row(
             self._session, "resolve", agent_id=agent_id, user_id=user_id, default_model=self._default_model
         )
-        return self._agent_of(_best(rows, agent_id))
+        if row is None:
+            raise NotFoundError("agent", agent_id)
+        return self._agent_of(row)
 
     def _resolved_name(self, user_id: int | None, name: str) -> Steps[Agent]:
         """The visible agent that a name means, whole."""
         rows = yield from _STATEMENTS.rows(
             self._session, "resolve_name", name=name, user_id=user_id, default_model=self._default_model
         )
-        return self._agent_of(_best(rows, name))
+        return self._agent_of(_nearest(rows, name))
 
     def _agent_of(self, row: Row) -> Agent:
         if row["model.id"] is None:
             raise NotFoundError("model", row["modelID"] or self._default_model)
-        columns: dict[str, Any] = dict(row)
-        del columns["modelID"]
-        return Agent.from_row(
-            {**columns, "visibility": VISIBILITY[columns.pop("class")], "tools": stored_tools(columns["tools"])}
-        )
+        return Agent.from_row(row, visibility=VISIBILITY[row["class"]], tools=stored_tools(row["tools"]))
 
     def _changed(self, agent_id: int, user_id: int, *, needs: AgentRole) -> Steps[Row]:
         """An agent that is going to be changed: locked, as it is stored.
@@ -93,15 +91,15 @@ def prompt_name(agent_id: int) -> str:
     return f"agent:{agent_id}"
 
 
-def _best(rows: Sequence[Row], wanted: int | str) -> Row:
+def _nearest(rows: Sequence[Row], name: str) -> Row:
     """The one agent that is meant; the nearest come first."""
     if not rows:
-        raise NotFoundError("agent", wanted)
+        raise NotFoundError("agent", name)
     best = rows[0]
     ids = [row["id"] for row in rows if row["class"] == best["class"]]
     if len(ids) > 1:
         raise ConflictError(
-            f"{len(ids)} {VISIBILITY[best['class']]} agents are called {wanted!r}: ids {', '.join(map(str, ids))}. "
+            f"{len(ids)} {VISIBILITY[best['class']]} agents are called {name!r}: ids {', '.join(map(str, ids))}. "
             "Resolve one by its id, or rename them."
         )
     return best

@@ -13,7 +13,6 @@ from agentdb.engine.values import canonical_json
 from agentdb.errors import ConflictError, NotFoundError
 from agentdb.events import MessagesAppended
 from agentdb.records import Message
-from agentdb.records.conversations import messages_of
 from agentdb.services._content import content_json, message_role
 from agentdb.services._input import identifier, optional_identifier
 from agentdb.services._requests import another_call
@@ -65,7 +64,7 @@ class Appended(NamedTuple):
 
     def message(self) -> Message:
         """The message."""
-        return messages_of((self.row,))[0]
+        return Message.from_row(self.row)
 
 
 def place_of(conversation_id: Any, user_id: Any) -> Place:

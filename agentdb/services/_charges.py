@@ -14,8 +14,7 @@ from agentdb.engine.values import json_text, now
 from agentdb.errors import InvalidInputError, NotFoundError, excerpt
 from agentdb.events import Charged
 from agentdb.records import Charge
-from agentdb.records.base import nested
-from agentdb.records.catalog import price_of
+from agentdb.records.catalog import price_in
 from agentdb.services._balances import Balances
 from agentdb.services._conventions import convention_named, disjoint
 from agentdb.services._input import about, count, optional_identifier, optional_text, refused, text
@@ -125,9 +124,7 @@ class Charges(Balances):
             if named not in facts:
                 facts[named] = yield from self._facts(report.user_id, moment, *named)
         found = [facts[item.model, item.agent_id, item.message_id] for item in report.items]
-        costs = [
-            cost_usd(item.tokens, price_of(nested(row)["price"])) for item, row in zip(report.items, found, strict=True)
-        ]
+        costs = [cost_usd(item.tokens, price_in(row)) for item, row in zip(report.items, found, strict=True)]
         if found[0]["hasExpired"]:
             yield from self._expired(report.user_id, moment)
         return [row["modelID"] for row in found], costs

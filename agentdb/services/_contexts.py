@@ -10,8 +10,8 @@ import orjson
 
 from agentdb.engine import Row, Steps
 from agentdb.engine.values import now
-from agentdb.records import Conversation, Message, Resource
-from agentdb.records.conversations import Context, messages_of
+from agentdb.records import Message, Resource
+from agentdb.records.conversations import Context
 from agentdb.services import _appending as appending
 from agentdb.services._appending import Appended, Batch, Place, Sent, place_of, sent_of, told
 from agentdb.services._content import Content, is_summary, summary_content
@@ -21,7 +21,6 @@ from agentdb.services._service import Service
 from agentdb.sql import Statements
 
 _STATEMENTS: Final = Statements("conversations")
-_CONVERSATION: Final = "conversation."
 
 
 class _Found(NamedTuple):
@@ -67,12 +66,9 @@ class Contexts(Service):
         """
         steps = partial(self._context, place_of(conversation_id, user_id), page_size(limit))
         found = await self._query(steps, timeout)
-        return Context(
-            conversation=_conversation_of(found.first),
-            messages=tuple(messages_of(found.messages[::-1])),
-            resources=tuple(Resource.from_row(row) for row in reversed(found.resources)),
-            is_cut=found.is_cut,
-        )
+        messages = Message.from_rows(found.messages[::-1])
+        resources = Resource.from_rows(found.resources[::-1])
+        return Context.from_row(found.first, messages=tuple(messages), resources=tuple(resources), isCut=found.is_cut)
 
     async def summarise(
         self,
@@ -115,7 +111,7 @@ class Contexts(Service):
 
     def _context(self, place: Place, limit: int) -> Steps[_Found]:
         rows = yield from self._loaded(place, limit, starts_at_summary=True)
-        summary_id = rows[0][_CONVERSATION + "summaryMessageID"]
+        summary_id = rows[0]["conversation.summaryMessageID"]
         if summary_id and not _begins_with_summary(rows, summary_id):
             rows, summary_id = (yield from self._loaded(place, limit, starts_at_summary=False)), None
         messages = [row for row in rows if row["id"] is not None]
@@ -168,10 +164,3 @@ def _begins_with_summary(rows: Sequence[Row], summary_id: int) -> bool:
 
 def _parsed(content: Any) -> Any:
     return orjson.loads(content) if isinstance(content, (str, bytes)) else content
-
-
-def _conversation_of(row: Row) -> Conversation:
-    columns = dict(row)
-    return Conversation.model_validate(
-        {name.removeprefix(_CONVERSATION): columns[name] for name in columns if name.startswith(_CONVERSATION)}
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from agentdb.engine import Row, Steps
 from agentdb.engine.values import checked
@@ -117,10 +117,9 @@ class Identities(AccessPart):
 
 
 def _identity_of(row: Row) -> Identity:
-    columns: dict[str, Any] = dict(row)
-    rights = stored_rights(columns.pop("rights"))
+    rights = stored_rights(row["rights"])
     # A map of its own: the caller's changes stay the caller's.
-    return Identity.from_row({**columns, "policies": rights.policies, "access": dict(rights.access)})
+    return Identity.from_row(row, policies=rights.policies, access=dict(rights.access))
 
 
 def _is_storable(key: str) -> bool:

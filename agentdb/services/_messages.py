@@ -15,7 +15,7 @@ from agentdb.engine.values import now
 from agentdb.errors import InvalidInputError, excerpt
 from agentdb.events import MessagesAppended
 from agentdb.records import Message
-from agentdb.records.conversations import messages_of, trusted
+from agentdb.records.reader import trusted
 from agentdb.services import _appending as appending
 from agentdb.services._append_batch import Append, append_batcher
 from agentdb.services._appending import Appended, Batch, Place, Sent, place_of, sent_of
@@ -29,6 +29,7 @@ MAX_CHARACTERS: Final = 64_000_000
 # So many messages are checked, or decoded, before other tasks get their turn: about a millisecond.
 _TURN: Final = 250
 _FIELDS: Final = frozenset({"role", "content", "parent_id"})
+_ALL: Final = set(Message.model_fields)
 
 
 class _AppendedMany(NamedTuple):
@@ -140,7 +141,7 @@ class Messages(Service):
         steps = partial(self._append_many, place, batch, expected, key)
         appended = await self._write(steps, timeout, told=told)
         if appended.repeated:
-            return await _in_turns(len(appended.repeated), lambda turn: messages_of(appended.repeated[turn]))
+            return await _in_turns(len(appended.repeated), lambda turn: Message.from_rows(appended.repeated[turn]))
         return await _in_turns(len(appended.ids), lambda turn: _added(place, batch, key, appended, turn))
 
     def _append(self, place: Place, sent: Sent, expected: int | None, key: str | None) -> Steps[Appended]:
@@ -223,6 +224,7 @@ def _added(place: Place, batch: Batch, key: str | None, appended: _AppendedMany,
                 "created_at": appended.moment,
                 "updated_at": appended.moment,
             },
+            _ALL,
         )
         for message_id, sent in zip(appended.ids[turn], batch.messages[turn], strict=True)
     ]

@@ -71,7 +71,7 @@ class Models(Service):
         """
         values = {"type": optional_text(type, "type"), "provider": optional_text(provider, "provider")}
         steps = partial(_STATEMENTS.rows, self._session, "models", **values)
-        return tuple(map(Model.from_row, await self._query(steps, timeout)))
+        return tuple(Model.from_rows(await self._query(steps, timeout)))
 
     async def price(self, internal_name: str, *, timeout: float | None = None) -> Price:
         """What a model costs, in US dollars per 1,000 tokens of each kind.

@@ -100,7 +100,7 @@ class PromptVerbs(AgentVerbs):
             below_id=below_id,
             limit=limit,
         )
-        return tuple(map(Prompt.from_row, rows))
+        return tuple(Prompt.from_rows(rows))
 
     def _publish(self, agent_id: int, user_id: int, content: str) -> Steps[Agent]:
         agent = yield from self._changed(agent_id, user_id, needs="editor")

@@ -52,7 +52,7 @@ class Providers(Service):
             DeadlineError: `timeout` has passed.
         """
         steps = partial(_STATEMENTS.rows, self._session, "providers")
-        return tuple(map(Provider.from_row, await self._query(steps, timeout)))
+        return tuple(Provider.from_rows(await self._query(steps, timeout)))
 
     async def provider_secret(self, provider: str | int, *, timeout: float | None = None) -> Secret | None:
         """The secret that a provider's API asks for, as it was set; None if there is none.

@@ -76,7 +76,7 @@ class Reading(ResourceVerbs):
         self._require_owners()
         steps = partial(_STATEMENTS.rows, self._session, "resources", **values, limit=size + 1)
         rows = await self._query(steps, timeout, is_short=False)
-        items = tuple(Resource.from_row(row) for row in rows[:size])
+        items = tuple(Resource.from_rows(rows[:size]))
         return Page(items, encode_cursor(_RESOURCES, items[-1].id) if len(rows) > size else None)
 
     async def memories(
@@ -115,7 +115,7 @@ class Reading(ResourceVerbs):
         }
         self._require_owners()
         rows = await self._query(partial(self._memories, values), timeout, is_short=False)
-        return tuple(Resource.from_row(row) for row in rows)
+        return tuple(Resource.from_rows(rows))
 
     async def chunks(
         self,
@@ -158,7 +158,7 @@ class Reading(ResourceVerbs):
         if not rows:
             raise NotFoundError("resource", resource_id)
         found = [row for row in rows if row["id"] is not None]
-        items = tuple(Chunk.from_row(row) for row in found[:size])
+        items = tuple(Chunk.from_rows(found[:size]))
         return Page(items, encode_cursor(listing, items[-1].order or 0, items[-1].id) if len(found) > size else None)
 
     def _memories(self, values: Mapping[str, Any]) -> Steps[Sequence[Row]]:

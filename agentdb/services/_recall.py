@@ -211,4 +211,4 @@ def _most_worded(best: Sequence[_Worded], rows: Sequence[Row], words: Sequence[s
 
 
 def _hit(row: Row, **found: float) -> ChunkHit:
-    return ChunkHit.from_row({**row, **found})
+    return ChunkHit.from_row(row, **found)

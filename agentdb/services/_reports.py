@@ -79,7 +79,7 @@ class Reports(Service):
         else:
             steps = partial(_STATEMENTS.rows, self._session, "usages_of_user", user_id=user_id, **values)
         rows = await self._query(steps, timeout)
-        return _page([UsageRow.from_row(row) for row in rows], size, listing)
+        return _page(UsageRow.from_rows(rows), size, listing)
 
     async def report(
         self,
@@ -158,7 +158,7 @@ def _groupings(by: Any) -> tuple[Unit | None, frozenset[str]]:
 
 def _totals(row: Row, period: Period | None) -> UsageTotals:
     told = {"period": None} if period is None else {"period": period.label, "start": period.start}
-    return UsageTotals.from_row({**row, **told})
+    return UsageTotals.from_row(row, **told)
 
 
 def _stored(instant: datetime) -> str:

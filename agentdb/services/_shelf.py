@@ -11,7 +11,7 @@ from agentdb.engine import Row, Steps
 from agentdb.engine.values import INTEGER_MAX, now
 from agentdb.errors import ConflictError, NotFoundError
 from agentdb.records import Conversation
-from agentdb.records.conversations import ConversationPreview, previews_of
+from agentdb.records.conversations import ConversationPreview
 from agentdb.services._appending import Place, place_of, refuse
 from agentdb.services._cursor import decode_cursor, encode_cursor
 from agentdb.services._input import flag, identifier, optional_identifier, optional_text, page_size
@@ -84,7 +84,7 @@ class Shelf(Service):
         listing = f"conversations:{':'.join(map(str, scope.values()))}"
         after = (_FUTURE, INTEGER_MAX) if cursor is None else decode_cursor(cursor, listing, datetime | None, int)
         steps = partial(_STATEMENTS.rows, self._session, "list", **scope, **_bounds(*after), limit=size + 1)
-        found = sorted(previews_of(await self._query(steps, timeout)), key=_newness, reverse=True)
+        found = sorted(ConversationPreview.from_rows(await self._query(steps, timeout)), key=_newness, reverse=True)
         shown, is_last = tuple(found[:size]), len(found) <= size
         return Page(shown, None if is_last else encode_cursor(listing, shown[-1].updated_at, shown[-1].id))
 

@@ -10,7 +10,6 @@ from agentdb.engine import Row, Steps
 from agentdb.engine.values import INTEGER_MAX
 from agentdb.errors import NotFoundError
 from agentdb.records import Message
-from agentdb.records.conversations import messages_of
 from agentdb.services._appending import Place, place_of
 from agentdb.services._cursor import decode_cursor, encode_cursor
 from agentdb.services._input import identifier, page_size
@@ -51,7 +50,7 @@ class Threads(Service):
         place, size, listing = place_of(conversation_id, user_id), page_size(limit), f"history:{conversation_id}"
         before = INTEGER_MAX if cursor is None else decode_cursor(cursor, listing, int)[0]
         rows = await self._query(partial(self._history, place, before, size + 1), timeout)
-        shown = messages_of(rows[:size])[::-1]
+        shown = Message.from_rows(rows[:size])[::-1]
         return Page(tuple(shown), encode_cursor(listing, shown[0].id) if len(rows) > size else None)
 
     async def thread(
@@ -71,7 +70,7 @@ class Threads(Service):
         """
         ids = {"message_id": identifier(message_id, "message_id"), "user_id": identifier(user_id, "user_id")}
         steps = partial(_STATEMENTS.rows, self._session, "thread", **ids, limit=page_size(limit))
-        messages = messages_of(await self._query(steps, timeout))
+        messages = Message.from_rows(await self._query(steps, timeout))
         if not messages:
             raise NotFoundError("message", message_id)
         return tuple(messages)
@@ -104,7 +103,7 @@ class Threads(Service):
         size, listing = page_size(limit), f"replies:{message_id}"
         after = 0 if cursor is None else decode_cursor(cursor, listing, int)[0]
         rows = await self._query(partial(self._replies, ids, after, size + 1), timeout)
-        shown = messages_of(rows[:size])
+        shown = Message.from_rows(rows[:size])
         return Page(tuple(shown), encode_cursor(listing, shown[-1].id) if len(rows) > size else None)
 
     def _history(self, place: Place, before: int, limit: int) -> Steps[Sequence[Row]]:

@@ -42,7 +42,7 @@ class ToolVerbs(AgentVerbs):
         """
         values = {"user_id": optional_identifier(user_id, "user_id")}
         rows = await self._query(partial(_STATEMENTS.rows, self._session, "tools", **values), timeout, is_short=False)
-        return tuple(map(_tool_of, rows))
+        return tuple(Tool.from_rows(rows))
 
     async def create_tool(
         self,
@@ -138,14 +138,14 @@ class ToolVerbs(AgentVerbs):
         yield from self._check_name(user_id, values["name"])
         (tool,) = yield from _STATEMENTS.rows(self._session, "create_tool", now=now(), **values)
         yield from _STATEMENTS.rows(self._session, "own_tool", user_id=user_id, tool_id=tool["id"], now=now())
-        return _tool_of((yield from self._tool(tool["id"], user_id)))
+        return Tool.from_row((yield from self._tool(tool["id"], user_id)))
 
     def _update_tool(self, tool_id: int, user_id: int, changes: dict[str, Any]) -> Steps[Tool]:
         yield from self._locked_user(user_id)
         row = yield from self._own_tool(tool_id, user_id)
         if row["hasOtherUsers"]:
             raise AccessDeniedError(f"Tool {tool_id} has other users too. Make one of your own, and change that.")
-        before = _tool_of(row)
+        before = Tool.from_row(row)
         if changes.get("name", before.name) != before.name:
             yield from self._check_name(user_id, changes["name"])
         values = {
@@ -158,7 +158,7 @@ class ToolVerbs(AgentVerbs):
             "custom_config": row["customConfig"],
         }
         yield from _STATEMENTS.rows(self._session, "update_tool", tool_id=tool_id, now=now(), **{**values, **changes})
-        return _tool_of((yield from self._tool(tool_id, user_id)))
+        return Tool.from_row((yield from self._tool(tool_id, user_id)))
 
     def _delete_tool(self, tool_id: int, user_id: int) -> Steps[None]:
         row = yield from self._own_tool(tool_id, user_id)
@@ -218,10 +218,6 @@ class ToolVerbs(AgentVerbs):
         yield _STATEMENTS.many(
             self._session, "remove_tool", [{"agent_id": agent_id, "tool_id": tool_id} for tool_id in tool_ids]
         )
-
-
-def _tool_of(row: Row) -> Tool:
-    return Tool.from_row({name: value for name, value in dict(row).items() if name != "credential"})
 
 
 def _own_type(value: Any) -> str:

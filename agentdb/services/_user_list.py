@@ -150,7 +150,7 @@ class _Wanted:
 
     def page(self, best: list[Placed]) -> Page[User]:
         is_last = len(best) <= self.limit
-        users = tuple(User.from_row(row) for _, row in best[: self.limit])
+        users = tuple(User.from_rows([row for _, row in best[: self.limit]]))
         return Page(users, None if is_last else self.order.cursor(best[self.limit - 1][0]))
 
 

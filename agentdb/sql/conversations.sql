@@ -241,10 +241,10 @@ ORDER BY r."id";
 -- order by time would ever be behind them. So there may be twice as many rows; to sort them here takes longer. Served by
 -- Conversation_userID_updatedAt_idx, Message_conversationID_id_idx and primary keys.
 SELECT c."id", c."userID", c."agentID", c."title", c."deleted", c."deletedAt", c."summaryMessageID", c."createdAt",
-    c."updatedAt", m."id" AS "message.id", m."conversationID" AS "message.conversationID",
-    m."parentID" AS "message.parentID", m."role" AS "message.role", m."content" AS "message.content",
-    m."createdAt" AS "message.createdAt", m."updatedAt" AS "message.updatedAt"
-    /* if request_ids */ , m."requestId" AS "message.requestId" /* end */
+    c."updatedAt", m."id" AS "lastMessage.id", m."conversationID" AS "lastMessage.conversationID",
+    m."parentID" AS "lastMessage.parentID", m."role" AS "lastMessage.role", m."content" AS "lastMessage.content",
+    m."createdAt" AS "lastMessage.createdAt", m."updatedAt" AS "lastMessage.updatedAt"
+    /* if request_ids */ , m."requestId" AS "lastMessage.requestId" /* end */
 FROM (
     SELECT * FROM (
         SELECT * FROM "Conversation"

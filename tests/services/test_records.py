@@ -2,16 +2,83 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timezone
+import pickle
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from agentdb.records import Charge, Conversation, Message, Model, Tool, User
-from agentdb.records.base import nested
+from agentdb import Database
+from agentdb.records import (
+    Agent,
+    Charge,
+    Chunk,
+    Conversation,
+    FrozenRecord,
+    Identity,
+    Message,
+    Model,
+    Prompt,
+    Provider,
+    Resource,
+    Role,
+    Tool,
+    UsageRow,
+    User,
+    agents,
+    base,
+)
+from agentdb.records.agents import Visibility, stored_tools
+from agentdb.records.base import Flag, Json, Moment, Money
+from agentdb.records.catalog import StoredPrice
+from agentdb.records.conversations import Context, ConversationPreview, Reference
+from agentdb.records.knowledge import Embedding
+from agentdb.records.reader import column_of, reader_of
+from agentdb.records.usage import Count
 from agentdb.types import Price
+
+READ = (
+    Agent, Chunk, Conversation, ConversationPreview, Message, Model, Prompt, Provider, Resource, Role, Tool, UsageRow,
+    User,
+)  # fmt: skip
+"""Records that are read out of rows."""
+
+TEXTS, IDS, JSONS = st.text(max_size=5), st.integers(0, 2**63 - 1), st.sampled_from(['{"a": [1, 2.5]}', "[]", "7"])
+COUNTS, AMOUNTS = st.integers(0, 10**6), st.decimals(-900, 900, places=10)
+MOMENTS = st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - see timezones
+COMMON: dict[Any, st.SearchStrategy[Any]] = {
+    int: IDS,
+    str: TEXTS,
+    Json: JSONS,
+    Count: COUNTS,
+    Visibility: st.sampled_from(["own", "shared", "global"]),
+    tuple[Tool, ...]: st.just(()),
+    Embedding: st.sampled_from([None, "[0.1, 2]", '"none"']),
+    Reference: st.none() | IDS,
+}
+STORED = (
+    COMMON
+    | {
+        Money: st.integers(-(10**12), 10**12),
+        Moment: MOMENTS.map(lambda moment: moment.isoformat(sep=" ", timespec="microseconds")),
+        Flag: st.sampled_from([0, 1]),
+    },
+    COMMON | {Money: AMOUNTS, Moment: MOMENTS, Flag: st.booleans()},
+    COMMON
+    | {
+        Money: AMOUNTS.map(float),
+        Moment: MOMENTS.map(lambda moment: moment.astimezone(timezone(timedelta(hours=2)))),
+        Flag: st.booleans(),
+        Count: COUNTS.map(float),
+    },
+)
+"""What columns hold, by what the fields are: in SQLite, in PostgreSQL, and in a database of the original package."""
 
 MOMENT = datetime(2026, 2, 28, 12, 30, 15, 1, tzinfo=UTC)
 
@@ -57,10 +124,74 @@ def test_json_is_parsed(stored: Any) -> None:
 
 
 def test_columns_with_a_path_belong_to_a_record_inside() -> None:
-    """A part whose id is null is not there."""
-    row = {"id": 1, "a.id": 2, "a.b.id": None, "a.b.x": None, "c.id": None, "c.x": 3, "price.input": None}
+    """A part whose id is null is not there, and what no field is for is left out."""
+    model = {"id": 2, "internalName": "m", "price.input": None, "provider.id": None, "provider.name": "none"}
+    row = {"id": 1, "prompt.id": None, **{f"model.{name}": value for name, value in model.items()}, "secret": "s"}
 
-    assert nested(row) == {"id": 1, "a": {"id": 2, "b": None}, "c": None, "price": {"input": None}}
+    assert Agent.from_row(row, visibility="own") == Agent(id=1, visibility="own", model=Model(id=2, internal_name="m"))
+
+
+def test_a_field_needs_a_column_or_a_default() -> None:
+    """A statement that forgot one is told so."""
+    with pytest.raises(TypeError, match=r"Message\.conversation_id"):
+        Message.from_row({"id": 1})
+
+
+@pytest.mark.parametrize("stored", STORED, ids=["sqlite", "postgres", "original"])
+@pytest.mark.parametrize("cls", READ, ids=lambda cls: cls.__name__)
+@given(data=st.data())
+def test_a_row_gives_the_record_that_validation_would_give(
+    cls: type[FrozenRecord], stored: Mapping[Any, st.SearchStrategy[Any]], data: st.DataObject
+) -> None:
+    """Whatever stands in the row, and whichever columns a database lacks."""
+    row = data.draw(rows_of(cls, stored))
+    validated = cls.model_validate(nested(row))
+
+    for found in (cls.from_row(row), *cls.from_rows([row, row])):
+        assert_same(found, validated)
+
+
+@pytest.mark.agentdb(engine="both")
+async def test_services_give_what_validation_would_give(agent_db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records of each hot path, from rows of each engine."""
+    seen = set[type[FrozenRecord]]()
+
+    def compared(cls: type[FrozenRecord], columns: tuple[str, ...]) -> Callable[[Iterable[Any]], list[Any]]:
+        def records(rows: Iterable[Any]) -> list[Any]:
+            kept = [tuple(row) for row in rows]
+            made = reader_of(cls, columns)(kept)
+            for record, row in zip(made, kept, strict=True):
+                assert_same(record, cls.model_validate(nested(dict(zip(columns, row, strict=True)))))
+            seen.add(cls)
+            return made
+
+        return records
+
+    monkeypatch.setattr(base, "reader_of", compared)
+    monkeypatch.setattr(agents, "reader_of", compared)
+    user = await agent_db.access.create_user(email="ada@example.org", budget=Decimal(10), role="user")
+    assert (await agent_db.access.identity(user.id)).access
+    agent = await agent_db.agents.resolve("Standard Chat", user_id=user.id)
+    talk = await agent_db.conversations.start(user_id=user.id, agent_id=agent.id)
+    await agent_db.conversations.append(talk.id, user_id=user.id, role="user", content=[{"text": "Hello"}])
+    await agent_db.conversations.context(talk.id, user_id=user.id)
+    await agent_db.conversations.history(talk.id, user_id=user.id)
+    await agent_db.conversations.list(user_id=user.id)
+    await agent_db.usage.record(user_id=user.id, model=agent.model.internal_name, input_tokens=12)
+    await agent_db.usage.list(user_id=user.id)
+    await agent_db.catalog.models()
+
+    assert {Agent, Context, ConversationPreview, Identity, Message, Model, Tool, UsageRow} <= seen
+
+
+def test_what_a_caller_may_change_is_the_callers_own() -> None:
+    """Tools of one text share what nobody can change."""
+    text = '[[2, "b", null, null, null, null, null, "{\\"a\\": []}"], [1, "a", null, null, null, null, null, null]]'
+    first, second = stored_tools(text), stored_tools(text)
+    first[1].custom_config["a"].append(1)
+
+    assert [tool.id for tool in second] == [1, 2]
+    assert second[1].custom_config == {"a": []}
 
 
 def test_a_record_survives_its_own_json() -> None:
@@ -99,3 +230,57 @@ def test_overdrawn_is_below_zero(remaining: int | None, is_overdrawn: bool) -> N
     charge = Charge(usage_ids=(), cost_usd=Decimal(0), remaining=None if remaining is None else Decimal(remaining))
 
     assert charge.is_overdrawn is is_overdrawn
+
+
+@st.composite
+def rows_of(draw: st.DrawFn, cls: type[FrozenRecord], stored: Mapping[Any, st.SearchStrategy[Any]]) -> dict[str, Any]:
+    """A row of a record, in which columns that it can do without may be null, or missing."""
+    row: dict[str, Any] = {}
+    for name, hint in get_type_hints(cls, include_extras=True).items():
+        field = cls.model_fields.get(name)
+        if field is None or (not field.is_required() and draw(st.booleans())):
+            continue
+        column, kinds = field.alias or column_of(name), get_args(hint)
+        kind = next((one for one in kinds if one is not NoneType), hint) if NoneType in kinds else hint
+        if kind is StoredPrice:
+            row |= {f"{column}.{part}": draw(st.none() | stored[Money]) for part in Price._fields}
+        elif isinstance(kind, type) and issubclass(kind, FrozenRecord):
+            part = draw(rows_of(kind, stored))
+            absent = {"id": None} if NoneType in kinds and draw(st.booleans()) else {}
+            row |= {f"{column}.{one}": value for one, value in (part | absent).items()}
+        else:
+            row[column] = draw((st.none() | stored[kind]) if NoneType in kinds else stored[kind])
+    return row
+
+
+def nested(row: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"id": 1, "prompt.id": 2}` as `{"id": 1, "prompt": {"id": 2}}`, for a validation that knows no rows."""
+    whole: dict[str, Any] = {}
+    for name, value in row.items():
+        head, _, rest = name.partition(".")
+        if rest:
+            whole.setdefault(head, {})[rest] = value
+        else:
+            whole[head] = value
+    parts = {name: nested(part) for name, part in whole.items() if isinstance(part, dict)}
+    return whole | {name: None if part.get("id", 0) is None else part for name, part in parts.items()}
+
+
+def assert_same(found: FrozenRecord, expected: FrozenRecord) -> None:
+    """Whatever a caller does with them."""
+    assert type(found) is type(expected)
+    assert found == expected
+    assert repr(found) == repr(expected)
+    assert found.model_fields_set == expected.model_fields_set
+    assert found.model_dump_json(by_alias=True) == expected.model_dump_json(by_alias=True)
+    assert pickle.loads(pickle.dumps(found)) == expected
+    assert found.model_copy(update={"id": 0}, deep=True) == expected.model_copy(update={"id": 0}, deep=True)
+    assert hashed(found) == hashed(expected)
+
+
+def hashed(record: FrozenRecord) -> int | None:
+    """Its hash; None where a list or a dict inside has none."""
+    try:
+        return hash(record)
+    except TypeError:
+        return None
