@@ -102,7 +102,10 @@ def lock(session: Session, place: Place) -> Steps[Row]:
 
 def touch(session: Session, place: Place, moment: datetime) -> Steps[None]:
     """Lock the conversation and move its `updatedAt`."""
-    if (yield from _STATEMENTS.row(session, "touch", now=moment, **place._asdict())) is None:
+    row = yield from _STATEMENTS.row(
+        session, "touch", conversation_id=place.conversation_id, user_id=place.user_id, now=moment
+    )
+    if row is None:
         refuse(place)
 
 
@@ -126,16 +129,32 @@ def check_parents(session: Session, place: Place, parents: Set[int]) -> Steps[No
 
 def insert(session: Session, place: Place, sent: Sent, moment: datetime, key: str | None) -> Steps[Row]:
     """Add one message."""
-    (row,) = yield from _STATEMENTS.rows(
+    (message_id,) = yield from _STATEMENTS.inserted(
         session,
         "append",
         conversation_id=place.conversation_id,
-        **sent._asdict(),
+        role=sent.role,
+        content=sent.content,
+        parent_id=sent.parent_id,
         now=moment,
         request_id=key,
         request_index=None if key is None else 0,
     )
-    return row
+    return added(message_id, place, sent, moment, key)
+
+
+def added(message_id: int, place: Place, sent: Sent, moment: datetime, key: str | None) -> Row:
+    """The row of a message that was just inserted, as far as `append` promises: reading it back takes longer."""
+    return {
+        "id": message_id,
+        "conversationID": place.conversation_id,
+        "parentID": sent.parent_id,
+        "role": sent.role,
+        "content": sent.content,
+        "requestId": key,
+        "createdAt": moment,
+        "updatedAt": moment,
+    }
 
 
 def insert_many(
@@ -144,7 +163,7 @@ def insert_many(
     """Add messages in their order, by statements of about a megabyte."""
     ids: list[int] = []
     for page in _pages(messages):
-        rows = yield from _STATEMENTS.rows(
+        ids += yield from _STATEMENTS.inserted(
             session,
             "append_many",
             conversation_id=place.conversation_id,
@@ -153,7 +172,6 @@ def insert_many(
             request_id=key,
             first_index=len(ids),
         )
-        ids += sorted(row["id"] for row in rows)
     return tuple(ids)
 
 

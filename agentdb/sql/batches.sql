@@ -53,12 +53,10 @@ added AS (
         CASE WHEN "requestId" IS NOT NULL THEN 0 END
     FROM numbered
     WHERE "id" IS NOT NULL
-    RETURNING "id", "content"
 )
-SELECT n."isFound", n."hasParent", n."isRepeated", n."id", a."content"
-FROM numbered n
-LEFT JOIN added a ON a."id" = n."id"
-ORDER BY n."position";
+SELECT "isFound", "hasParent", "isRepeated", "id"
+FROM numbered
+ORDER BY "position";
 
 -- name: append_alone (postgres)
 -- The same for one member, without arrays, which is a fifth faster for a caller who has the database to himself. No row
@@ -86,7 +84,7 @@ INSERT INTO "Message" (
 SELECT "id", "parentID", :role, CAST(CAST(:content AS TEXT) AS JSONB), :now, :now, "requestId",
     CASE WHEN "requestId" IS NOT NULL THEN 0 END
 FROM touched
-RETURNING "id", "content";
+RETURNING "id";
 
 -- name: record (postgres)
 -- The charges of one user are taken one after the other, each if the balance then allows it: one that is too big does
