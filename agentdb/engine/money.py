@@ -98,7 +98,7 @@ def from_database(value: Decimal | float | int) -> Decimal:
 
 
 def _are_units(rates: Sequence[Any]) -> TypeGuard[Sequence[int]]:
-    return all([type(rate) is int for rate in rates])
+    return {type(rate) for rate in rates} == {int}
 
 
 def _half_even(amount: int, divisor: int) -> int:

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from agentdb.engine import Batcher, Row, Session, Steps
 from agentdb.errors import AgentDBError, NotFoundError
 from agentdb.models.fields import now
-from agentdb.services._appending import Appended, Place, Sent, added
+from agentdb.services._appending import Appended, Place, added
+from agentdb.services._sent import Sent
 from agentdb.sql import Statements
 
 _STATEMENTS: Final = Statements("batches")
