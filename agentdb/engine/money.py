@@ -79,8 +79,8 @@ def sum_usd(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def to_units(amount: Decimal) -> int:
-    """The count of 1e-10 dollars in `amount`, for an engine without exact decimals."""
-    return int(dollars(amount).scaleb(DECIMALS, _EXACT))
+    """The count of 1e-10 dollars in an amount with ten decimals, for an engine without exact decimals."""
+    return int(amount.scaleb(DECIMALS, _EXACT))
 
 
 def from_database(value: Decimal | float | int) -> Decimal:

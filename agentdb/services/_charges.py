@@ -26,7 +26,8 @@ MAX_ITEMS: Final = 100
 
 _STATEMENTS: Final = Statements("usage")
 _COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-_FIELDS: Final = ("model", *_COUNTS, "convention", "type", "agent_id", "message_id")
+_NAMES: Final = ("model", *_COUNTS, "convention", "type", "agent_id", "message_id")
+_FIELDS: Final = frozenset(_NAMES)
 _PRICES: Final = ("cost1kInput", "cost1kOutput", "cost1kCacheRead", "cost1kCacheWrite")
 
 
@@ -70,13 +71,13 @@ def item_of(values: Mapping[str, Any]) -> Item:
     """
     if not isinstance(values, Mapping):
         raise InvalidInputError(f"An item is a mapping, found {type(values).__name__} {values!r:.80}.")
-    unknown = sorted(str(name) for name in values.keys() - set(_FIELDS))
-    if unknown:
+    if not values.keys() <= _FIELDS:
+        unknown = sorted(str(name) for name in values.keys() - _FIELDS)
         raise InvalidInputError(
-            f"An item has the fields {', '.join(_FIELDS)}, found {', '.join(unknown):.200}. "
+            f"An item has the fields {', '.join(_NAMES)}, found {', '.join(unknown):.200}. "
             "Other units than these four kinds of tokens cannot be recorded yet."
         )
-    tokens = Tokens(*(count(values.get(name, 0), name) for name in _COUNTS))
+    tokens = Tokens(*[count(values.get(name, 0), name) for name in _COUNTS])
     return Item(
         model=text(values.get("model"), "model"),
         tokens=disjoint(tokens, convention_named(values.get("convention", "disjoint"))),

@@ -99,7 +99,7 @@ WITH RECURSIVE account AS MATERIALIZED (
     ORDER BY "id"
     FOR NO KEY UPDATE
 ),
-priced AS (
+priced AS MATERIALIZED (
     SELECT i.*, u."isLimited", m."id" AS "modelID",
         i."agentID" IS NULL OR (
             SELECT TRUE FROM "Agent" a
@@ -211,7 +211,7 @@ WITH given AS MATERIALIZED (
     SELECT CAST(:agent_id AS BIGINT) AS "agentID", CAST(:message_id AS BIGINT) AS "messageID",
         CAST(:request_id AS TEXT) AS "requestId"
 ),
-priced AS (
+priced AS MATERIALIZED (
     SELECT g.*, m."id" AS "modelID",
         10000000 * (
             CAST(:input_tokens AS BIGINT) * COALESCE(m."cost1kInput", 0)
