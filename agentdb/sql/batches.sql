@@ -92,6 +92,7 @@ RETURNING "id";
 -- 1e-10 dollars, with three decimals. Users with expired reservations are left to `facts`. Served by primary keys,
 -- Model_internalName_idx, UserAgent_userID_agentID_idx, Usage_userID_requestId_requestIndex_idx and
 -- agentdb_reservation_userID_state_expiresAt_idx.
+-- `priced` is materialized because the planner would look up and multiply once for each mention of a result.
 WITH RECURSIVE account AS MATERIALIZED (
     SELECT "id", "budget" IS NOT NULL AS "isLimited", CAST(COALESCE("remaining", "budget") AS NUMERIC) AS "balance"
     FROM "User"
