@@ -7,13 +7,14 @@ from agentdb.engine.channel import settle
 from agentdb.engine.client import Client
 from agentdb.engine.dialect import Dialect, Target, resolve
 from agentdb.engine.session import Abilities, Session
-from agentdb.engine.steps import Many, Query, Row, Steps
+from agentdb.engine.steps import Insert, Many, Query, Row, Steps
 
 __all__ = [
     "Abilities",
     "Batcher",
     "Client",
     "Dialect",
+    "Insert",
     "Many",
     "Query",
     "Row",

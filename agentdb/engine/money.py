@@ -7,18 +7,22 @@ The range is the same on every engine, so that the answer is too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, localcontext
-from typing import Final
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from functools import reduce
+from typing import Any, Final, TypeGuard
 
 from agentdb.errors import InvalidInputError, excerpt
-from agentdb.types import Price, Tokens
+from agentdb.types import Tokens
 
 DECIMALS: Final = 10
 LIMIT: Final = Decimal(900_000_000)
 """Largest amount, either sign, in US dollars: a 64-bit count of 1e-10 dollars holds a little more."""
 
+_LOWEST: Final = LIMIT.copy_negate()
+_LIMIT_UNITS: Final = int(LIMIT.scaleb(DECIMALS))
 _UNIT: Final = Decimal(1).scaleb(-DECIMALS)
+_ZERO: Final = Decimal(0)
 # Enough for a 64-bit token count times a price, before the one rounding; whatever the application's own context says.
 _EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
 
@@ -46,10 +50,23 @@ def dollars(value: object) -> Decimal:
     return exact
 
 
-def cost_usd(tokens: Tokens, price: Price) -> Decimal:
-    """US dollars for `tokens` at `price`, rounded once, half-even, to ten decimals."""
-    with localcontext(_EXACT):
-        return _in_range(sum((n * rate for n, rate in zip(tokens, price, strict=True)), Decimal(0)) / 1000)
+def cost_usd(tokens: Tokens, price: Sequence[Decimal | float | int | None]) -> Decimal:
+    """US dollars for `tokens`, rounded once, half-even, to ten decimals.
+
+    Args:
+        price: For 1,000 tokens of each kind, in the order of `Tokens`: dollars, or as `from_database` takes them.
+            None is zero.
+
+    Raises:
+        InvalidInputError: It is outside ±900,000,000.
+    """
+    rates = [rate or 0 for rate in price]
+    if _are_units(rates):
+        return _of_units(_half_even(sum([n * rate for n, rate in zip(tokens, rates, strict=True)]), 1000))
+    total = _ZERO
+    for n, rate in zip(tokens, rates, strict=True):
+        total = _EXACT.fma(rate if isinstance(rate, Decimal) else from_database(rate), n, total)
+    return _in_range(_EXACT.scaleb(total, -3))
 
 
 def sum_usd(amounts: Iterable[Decimal]) -> Decimal:
@@ -58,13 +75,12 @@ def sum_usd(amounts: Iterable[Decimal]) -> Decimal:
     Raises:
         InvalidInputError: It is outside ±900,000,000.
     """
-    with localcontext(_EXACT):
-        return _in_range(sum(amounts, Decimal(0)))
+    return _in_range(reduce(_EXACT.add, amounts, _ZERO))
 
 
 def to_units(amount: Decimal) -> int:
-    """The count of 1e-10 dollars in `amount`, for an engine without exact decimals."""
-    return int(dollars(amount).scaleb(DECIMALS, _EXACT))
+    """The count of 1e-10 dollars in an amount with ten decimals, for an engine without exact decimals."""
+    return int(amount.scaleb(DECIMALS, _EXACT))
 
 
 def from_database(value: Decimal | float | int) -> Decimal:
@@ -77,12 +93,26 @@ def from_database(value: Decimal | float | int) -> Decimal:
         InvalidInputError: A sum that left the range.
     """
     if isinstance(value, int):
-        return _in_range(Decimal(value).scaleb(-DECIMALS, _EXACT))
+        return _of_units(value)
     return _in_range(value if isinstance(value, Decimal) else Decimal(f"{value:.15g}"))
 
 
+def _are_units(rates: Sequence[Any]) -> TypeGuard[Sequence[int]]:
+    return {type(rate) for rate in rates} == {int}
+
+
+def _half_even(amount: int, divisor: int) -> int:
+    whole, rest = divmod(amount, divisor)
+    return whole + (rest * 2 > divisor or (rest * 2 == divisor and whole % 2 == 1))
+
+
+def _of_units(units: int) -> Decimal:
+    amount = Decimal(units).scaleb(-DECIMALS, _EXACT)
+    return amount if -_LIMIT_UNITS <= units <= _LIMIT_UNITS else _in_range(amount)
+
+
 def _in_range(amount: Decimal) -> Decimal:
-    if not -LIMIT <= amount <= LIMIT:
+    if not _LOWEST <= amount <= LIMIT:
         raise InvalidInputError(
             f"An amount of money lies between -{LIMIT} and {LIMIT} US dollars, found {amount!s:.80}."
         )

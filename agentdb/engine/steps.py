@@ -22,6 +22,12 @@ class Query(NamedTuple):
     values: Sequence[Any] = ()
 
 
+class Insert(Query):
+    """An INSERT that ends in RETURNING "id" and skips no row; it gives the ids, in the order of the rows."""
+
+    __slots__ = ()
+
+
 class Many(NamedTuple):
     """One statement for each of `rows`; it gives no rows back."""
 
@@ -83,6 +89,6 @@ async def drive_awaiting(
 
 def _encoded(step: Query | Many, encode: Encode) -> Query | Many:
     if isinstance(step, Query):
-        return Query(step.sql, encode(step.values))
+        return type(step)(step.sql, encode(step.values))
     # One by one: another thread's turn need not wait for all of them.
     return Many(step.sql, map(encode, step.rows))

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import PlainSerializer, PlainValidator
 
-from agentdb.engine import Row
 from agentdb.records.base import FrozenRecord, Json, Moment, money
 from agentdb.types import Price
-
-_COLUMNS: Final = {kind: f"price.{kind}" for kind in Price._fields}
 
 
 def price_of(stored: Price | Mapping[str, Any] | None) -> Price:
@@ -20,11 +17,6 @@ def price_of(stored: Price | Mapping[str, Any] | None) -> Price:
     if isinstance(stored, Price):
         return stored
     return _decoded(**stored) if stored else Price()
-
-
-def price_in(row: Row) -> Price:
-    """The price in the columns `price.input`, `price.output` and so on."""
-    return _decoded(**{kind: row[column] for kind, column in _COLUMNS.items()})
 
 
 # By type too: a stored 5 counts 1e-10 dollars on one engine, and a Decimal of 5 is five dollars from the other.

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from agentdb.engine import Batcher, Row, Session, Steps
 from agentdb.engine.values import now
 from agentdb.errors import AgentDBError, NotFoundError
-from agentdb.services._appending import Appended, Place, Sent
+from agentdb.services._appending import Appended, Place, added
+from agentdb.services._sent import Sent
 from agentdb.sql import Statements
 
 _STATEMENTS: Final = Statements("batches")
@@ -82,15 +83,4 @@ def _answer(item: Append, row: Row, moment: datetime) -> Appended | AgentDBError
 
 
 def _appended(item: Append, row: Row, moment: datetime) -> Appended:
-    return Appended(
-        {
-            "id": row["id"],
-            "conversationID": item.place.conversation_id,
-            "parentID": item.sent.parent_id,
-            "role": item.sent.role,
-            "content": row["content"],
-            "requestId": item.request_id,
-            "createdAt": moment,
-            "updatedAt": moment,
-        }
-    )
+    return Appended(added(row["id"], item.place, item.sent, moment, item.request_id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -16,11 +16,10 @@ from agentdb.records import Message
 from agentdb.services._content import content_json, message_role
 from agentdb.services._input import identifier, optional_identifier
 from agentdb.services._requests import another_call
+from agentdb.services._sent import Batch, Sent, SentMany, columns_of
 from agentdb.sql import Statements
 
-# What is done at once on the event loop's thread takes a millisecond or two.
-_PAGE_BYTES: Final = 1024 * 1024
-_PAGE_ROWS: Final = 1000
+# They are compared at once on the event loop's thread: a millisecond or two.
 _COMPARED_ROWS: Final = 200
 
 _STATEMENTS: Final = Statements("conversations")
@@ -31,25 +30,6 @@ class Place(NamedTuple):
 
     conversation_id: int
     user_id: int
-
-
-class Sent(NamedTuple):
-    """A message as it goes to the database.
-
-    Attributes:
-        content: JSON text.
-    """
-
-    role: str
-    content: str
-    parent_id: int | None
-
-
-class Batch(NamedTuple):
-    """Messages that one call sends, and all that they follow."""
-
-    messages: Sequence[Sent]
-    parents: Set[int]
 
 
 class Appended(NamedTuple):
@@ -101,7 +81,10 @@ def lock(session: Session, place: Place) -> Steps[Row]:
 
 def touch(session: Session, place: Place, moment: datetime) -> Steps[None]:
     """Lock the conversation and move its `updatedAt`."""
-    if (yield from _STATEMENTS.row(session, "touch", now=moment, **place._asdict())) is None:
+    row = yield from _STATEMENTS.row(
+        session, "touch", conversation_id=place.conversation_id, user_id=place.user_id, now=moment
+    )
+    if row is None:
         refuse(place)
 
 
@@ -125,34 +108,49 @@ def check_parents(session: Session, place: Place, parents: Set[int]) -> Steps[No
 
 def insert(session: Session, place: Place, sent: Sent, moment: datetime, key: str | None) -> Steps[Row]:
     """Add one message."""
-    (row,) = yield from _STATEMENTS.rows(
+    (message_id,) = yield from _STATEMENTS.inserted(
         session,
         "append",
         conversation_id=place.conversation_id,
-        **sent._asdict(),
+        role=sent.role,
+        content=sent.content,
+        parent_id=sent.parent_id,
         now=moment,
         request_id=key,
         request_index=None if key is None else 0,
     )
-    return row
+    return added(message_id, place, sent, moment, key)
+
+
+def added(message_id: int, place: Place, sent: Sent, moment: datetime, key: str | None) -> Row:
+    """The row of a message that was just inserted, as far as `append` promises: reading it back takes longer."""
+    return {
+        "id": message_id,
+        "conversationID": place.conversation_id,
+        "parentID": sent.parent_id,
+        "role": sent.role,
+        "content": sent.content,
+        "requestId": key,
+        "createdAt": moment,
+        "updatedAt": moment,
+    }
 
 
 def insert_many(
-    session: Session, place: Place, messages: Sequence[Sent], moment: datetime, key: str | None
+    session: Session, place: Place, messages: SentMany, moment: datetime, key: str | None
 ) -> Steps[tuple[int, ...]]:
     """Add messages in their order, by statements of about a megabyte."""
     ids: list[int] = []
-    for page in _pages(messages):
-        rows = yield from _STATEMENTS.rows(
+    for page in messages.pages():
+        ids += yield from _STATEMENTS.inserted(
             session,
             "append_many",
             conversation_id=place.conversation_id,
-            **_columns(page),
+            **columns_of(page),
             now=moment,
             request_id=key,
             first_index=len(ids),
         )
-        ids += sorted(row["id"] for row in rows)
     return tuple(ids)
 
 
@@ -211,23 +209,3 @@ def _are_same(rows: Sequence[Row], messages: Sequence[Sent], missing: Set[int]) 
 
 def _is_same_json(stored: Any, sent: str) -> bool:
     return stored == sent or canonical_json(orjson.loads(stored)) == canonical_json(orjson.loads(sent))
-
-
-def _pages(messages: Sequence[Sent]) -> Iterator[Sequence[Sent]]:
-    start, size = 0, 0
-    for position, sent in enumerate(messages):
-        size += len(sent.content)
-        if position > start and (size > _PAGE_BYTES or position - start == _PAGE_ROWS):
-            yield messages[start:position]
-            start, size = position, len(sent.content)
-    yield messages[start:]
-
-
-def _columns(messages: Sequence[Sent]) -> dict[str, str | None]:
-    """The messages of one statement: contents are JSON already, and a role is told by its first letter."""
-    parents = [sent.parent_id for sent in messages]
-    return {
-        "contents": f"[{','.join([sent.content for sent in messages])}]",
-        "roles": "".join([sent.role[0] for sent in messages]),
-        "parents": orjson.dumps(parents).decode() if any(parents) else None,
-    }

@@ -14,7 +14,6 @@ from agentdb.engine.values import json_text, now
 from agentdb.errors import InvalidInputError, NotFoundError, excerpt
 from agentdb.events import Charged
 from agentdb.records import Charge
-from agentdb.records.catalog import price_in
 from agentdb.services._balances import Balances
 from agentdb.services._conventions import convention_named, disjoint
 from agentdb.services._input import about, count, optional_identifier, optional_text, refused, text
@@ -26,7 +25,9 @@ MAX_ITEMS: Final = 100
 
 _STATEMENTS: Final = Statements("usage")
 _COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-_FIELDS: Final = ("model", *_COUNTS, "convention", "type", "agent_id", "message_id")
+_NAMES: Final = ("model", *_COUNTS, "convention", "type", "agent_id", "message_id")
+_FIELDS: Final = frozenset(_NAMES)
+_PRICES: Final = ("cost1kInput", "cost1kOutput", "cost1kCacheRead", "cost1kCacheWrite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,13 @@ def item_of(values: Mapping[str, Any]) -> Item:
     """
     if not isinstance(values, Mapping):
         raise refused("An item", "a mapping", values)
-    unknown = sorted(str(name) for name in values.keys() - set(_FIELDS))
-    if unknown:
+    if not values.keys() <= _FIELDS:
+        unknown = sorted(str(name) for name in values.keys() - _FIELDS)
         raise InvalidInputError(
-            f"An item has the fields {', '.join(_FIELDS)}, found {', '.join(unknown):.200}. "
+            f"An item has the fields {', '.join(_NAMES)}, found {', '.join(unknown):.200}. "
             "Other units than these four kinds of tokens cannot be recorded yet."
         )
-    tokens = Tokens(*(count(values.get(name, 0), name) for name in _COUNTS))
+    tokens = Tokens(*[count(values.get(name, 0), name) for name in _COUNTS])
     return Item(
         model=text(values.get("model"), "model"),
         tokens=disjoint(tokens, convention_named(values.get("convention", "disjoint"))),
@@ -111,7 +112,7 @@ class Charges(Balances):
                 return Outcome(earlier, is_new=False)
         moment = now()
         models, costs = yield from self._priced(report, moment)
-        cost = sum_usd(costs)
+        cost = costs[0] if len(costs) == 1 else sum_usd(costs)
         remaining = yield from self._charged(report.user_id, cost, moment, is_enforced=report.is_enforced)
         usage_ids = yield from self._inserted(report, models, costs, moment)
         return Outcome(Charge(usage_ids=usage_ids, cost_usd=cost, remaining=remaining), is_new=True)
@@ -124,7 +125,7 @@ class Charges(Balances):
             if named not in facts:
                 facts[named] = yield from self._facts(report.user_id, moment, *named)
         found = [facts[item.model, item.agent_id, item.message_id] for item in report.items]
-        costs = [cost_usd(item.tokens, price_in(row)) for item, row in zip(report.items, found, strict=True)]
+        costs = [cost_of(item.tokens, row) for item, row in zip(report.items, found, strict=True)]
         if found[0]["hasExpired"]:
             yield from self._expired(report.user_id, moment)
         return [row["modelID"] for row in found], costs
@@ -161,16 +162,18 @@ class Charges(Balances):
         """The ids of the new rows, in the order of the items."""
         shared = {"user_id": report.user_id, "request_id": report.request_id, "now": moment}
         if len(report.items) == 1:
+            columns = _columns(report.items[0], models[0])
             index = None if report.request_id is None else 0
-            values = _columns(report.items[0], models[0]) | {"cost": costs[0], "request_index": index}
-            rows = yield from _STATEMENTS.rows(self._session, "record", **shared, **values)
-        else:
-            items = [
-                _columns(item, model) | {"cost": to_units(cost), "index": index}
-                for index, (item, model, cost) in enumerate(zip(report.items, models, costs, strict=True))
-            ]
-            rows = yield from _STATEMENTS.rows(self._session, "record_many", **shared, items=json_text(items))
-        return tuple(sorted(row["id"] for row in rows))
+            return (
+                yield from _STATEMENTS.inserted(
+                    self._session, "record", **shared, **columns, cost=costs[0], request_index=index
+                )
+            )
+        items = [
+            _columns(item, model) | {"cost": to_units(cost), "index": index}
+            for index, (item, model, cost) in enumerate(zip(report.items, models, costs, strict=True))
+        ]
+        return (yield from _STATEMENTS.inserted(self._session, "record_many", **shared, items=json_text(items)))
 
     def _earlier(self, report: Report, key: str) -> Steps[Charge | None]:
         """What an earlier call with this key recorded."""
@@ -204,6 +207,11 @@ class Charges(Balances):
         return all(stored is None and not there[f"{what}Exists"] for what, stored in differing.items())
 
 
+def cost_of(tokens: Tokens, facts: Row) -> Decimal:
+    """What these tokens cost by the prices that `facts` gives."""
+    return cost_usd(tokens, [facts[name] for name in _PRICES])
+
+
 def told(user_id: int, outcome: Outcome) -> Iterable[Charged]:
     """The event of a charge, unless an earlier call has told it."""
     charge = outcome.charge
@@ -217,5 +225,8 @@ def _columns(item: Item, model_id: int) -> dict[str, Any]:
         "type": item.type,
         "agent_id": item.agent_id,
         "message_id": item.message_id,
-        **dict(zip(_COUNTS, item.tokens, strict=True)),
+        "input_tokens": item.tokens.input,
+        "output_tokens": item.tokens.output,
+        "cache_read_tokens": item.tokens.cache_read,
+        "cache_write_tokens": item.tokens.cache_write,
     }

@@ -41,10 +41,14 @@ def content_json(content: Any, role: str) -> str:
     """
     if not isinstance(content, (list, tuple)) or not content:
         raise InvalidInputError(f"content is a list of blocks that is not empty, found {excerpt(content)}.")
+    is_plain = type(content) is list
     for position, block in enumerate(content):
-        if not _is_text_alone(block):
+        if type(block) is dict and len(block) == 1 and type(text := block.get("text")) is str:
+            is_plain = is_plain and "\x00" not in text
+        else:
             _check_block(block, position, role)
-    return _quick_json(content) or about("content", json_text, content)
+            is_plain = is_plain and _is_plain(block, depth=2)
+    return (_quick_json(content) if is_plain else None) or about("content", json_text, content)
 
 
 def summary_content(summary: Any) -> Any:
@@ -69,14 +73,8 @@ def is_summary(content: Any) -> bool:
     return isinstance(text, str) and len(text) >= MIN_SUMMARY
 
 
-def _is_text_alone(block: Any) -> bool:
-    return type(block) is dict and len(block) == 1 and type(block.get("text")) is str
-
-
 def _quick_json(value: Any) -> str | None:
-    """What `json_text` gives, in a third of the time; None where only that can say what is wrong, or whether it is."""
-    if not _is_plain(value, depth=1):
-        return None
+    """What `json_text` gives for what is plain, in a third of the time; None where only that can say what is wrong."""
     try:
         encoded = orjson.dumps(value)
     except TypeError:  # a lone surrogate

@@ -13,10 +13,11 @@ from agentdb.engine.values import now
 from agentdb.records import Message, Resource
 from agentdb.records.conversations import Context
 from agentdb.services import _appending as appending
-from agentdb.services._appending import Appended, Batch, Place, Sent, place_of, sent_of, told
+from agentdb.services._appending import Appended, Place, place_of, sent_of, told
 from agentdb.services._content import Content, is_summary, summary_content
 from agentdb.services._input import MAX_PAGE, identifier, page_size, request_key
 from agentdb.services._requests import another_call
+from agentdb.services._sent import Batch, Sent, SentMany
 from agentdb.services._service import Service
 from agentdb.sql import Statements
 
@@ -140,7 +141,7 @@ class Contexts(Service):
         conversation = yield from appending.lock(self._session, place)
         if key is not None:
             self._session.abilities.require("request_ids")
-            earlier = yield from appending.repeated(self._session, place, Batch((sent,), frozenset()), key)
+            earlier = yield from appending.repeated(self._session, place, Batch(SentMany.of([sent]), frozenset()), key)
             if earlier and (conversation["summaryMessageID"] or 0) < earlier[0]["id"]:
                 raise another_call(key)  # which appended the same text, and summed up nothing
             if earlier:

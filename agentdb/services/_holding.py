@@ -8,12 +8,11 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from agentdb.engine import Row, Steps
-from agentdb.engine.money import cost_usd, from_database, sum_usd
+from agentdb.engine.money import from_database, sum_usd
 from agentdb.engine.values import now
 from agentdb.errors import ConflictError, NotFoundError
 from agentdb.records import Charge, Reservation
-from agentdb.records.catalog import price_in
-from agentdb.services._charges import Charges, Outcome, Report
+from agentdb.services._charges import Charges, Outcome, Report, cost_of
 from agentdb.services._requests import another_call, digest_of
 from agentdb.sql import Statements
 from agentdb.types import Tokens
@@ -48,7 +47,7 @@ class Holding(Charges):
         facts = yield from self._facts(user_id, moment, asked.model)
         amount = asked.amount
         if amount is None:
-            amount = cost_usd(asked.tokens, price_in(facts))
+            amount = cost_of(asked.tokens, facts)
         if facts["hasExpired"]:
             yield from self._expired(user_id, moment)
         remaining = yield from self._charged(user_id, amount, moment, is_enforced=True)

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any, Final, NamedTuple
-
-import orjson
 
 from agentdb.engine import Batcher, Row, Steps
 from agentdb.engine.values import now
 from agentdb.errors import InvalidInputError, excerpt
 from agentdb.events import MessagesAppended
 from agentdb.records import Message
-from agentdb.records.reader import trusted
 from agentdb.services import _appending as appending
 from agentdb.services._append_batch import Append, append_batcher
-from agentdb.services._appending import Appended, Batch, Place, Sent, place_of, sent_of
+from agentdb.services._appending import Appended, Place, place_of, sent_of
 from agentdb.services._content import Content, MessageRole
 from agentdb.services._input import optional_identifier, request_key
+from agentdb.services._made import Made
+from agentdb.services._sent import Batch, Sent, SentMany
 from agentdb.services._service import Service
 
 MAX_MESSAGES: Final = 100_000
 MAX_CHARACTERS: Final = 64_000_000
 
-# So many messages are checked, or decoded, before other tasks get their turn: about a millisecond.
+# So many messages are checked before other tasks get their turn: about half a millisecond.
 _TURN: Final = 250
 _FIELDS: Final = frozenset({"role", "content", "parent_id"})
-_ALL: Final = set(Message.model_fields)
 
 
-class _AppendedMany(NamedTuple):
+class AppendedMany(NamedTuple):
     """The ids of messages that were added, or the rows that an earlier call wrote."""
 
     ids: tuple[int, ...]
@@ -76,7 +74,8 @@ class Messages(Service):
             timeout: Seconds for the whole call.
 
         Returns:
-            The stored message.
+            The message. It equals the stored one, where a JSON column may hold keys in another order and 1e20 without
+            its exponent.
 
         Raises:
             NotFoundError: No such conversation, deleted, or not this user's; or no such parent in it.
@@ -105,11 +104,11 @@ class Messages(Service):
         expected_parent: int | None = None,
         request_id: str | None = None,
         timeout: float | None = None,
-    ) -> tuple[Message, ...]:
+    ) -> Sequence[Message]:
         """Add messages at the end of a conversation in their order: all, or none.
 
-        As `append`, for an import or for what one turn has brought. Other tasks run while thousands are checked,
-        written and decoded; other writers of the database wait.
+        As `append`, for an import or for what one turn has brought. Other tasks run while thousands are checked and
+        written; other writers of the database wait.
 
         Args:
             messages: 1 to 100,000 mappings with `role`, `content` and if you like `parent_id`, a message that is
@@ -120,8 +119,8 @@ class Messages(Service):
             timeout: Seconds for the whole call.
 
         Returns:
-            The messages, in the order of their ids. They equal the stored ones, where a JSON column may hold keys in
-            another order and 1e20 without its exponent.
+            The messages, in the order of their ids. Each record is made when you ask for it, because thousands that
+            nobody looks at would stop other tasks. They equal the stored ones, as that of `append` does.
 
         Raises:
             NotFoundError: No such conversation, deleted, or not this user's; or no such parent in it.
@@ -133,33 +132,32 @@ class Messages(Service):
         """
         place = place_of(conversation_id, user_id)
         expected, key = optional_identifier(expected_parent, "expected_parent"), request_key(request_id)
-        batch = await _batch_of(messages)
+        batch = await batch_of(messages)
 
-        def told(appended: _AppendedMany) -> Iterable[MessagesAppended]:
+        def told(appended: AppendedMany) -> Iterable[MessagesAppended]:
             return (appending.happened(place, appended.ids),) if appended.ids else ()
 
         steps = partial(self._append_many, place, batch, expected, key)
         appended = await self._write(steps, timeout, told=told)
-        if appended.repeated:
-            return await _in_turns(len(appended.repeated), lambda turn: Message.from_rows(appended.repeated[turn]))
-        return await _in_turns(len(appended.ids), lambda turn: _added(place, batch, key, appended, turn))
+        return appended_messages(place, batch, key, appended)
 
     def _append(self, place: Place, sent: Sent, expected: int | None, key: str | None) -> Steps[Appended]:
-        parents = set() if sent.parent_id is None else {sent.parent_id}
-        earlier = yield from self._looked_up(place, Batch((sent,), parents), expected, key)
-        if earlier:
-            return Appended(earlier[0], is_repeated=True)
+        if key is not None or expected is not None or sent.parent_id is not None:
+            sent_alone = SentMany.of([sent])
+            earlier = yield from self._looked_up(place, Batch(sent_alone, sent_alone.parents), expected, key)
+            if earlier:
+                return Appended(earlier[0], is_repeated=True)
         moment = now()
         yield from appending.touch(self._session, place, moment)
         return Appended((yield from appending.insert(self._session, place, sent, moment, key)))
 
-    def _append_many(self, place: Place, batch: Batch, expected: int | None, key: str | None) -> Steps[_AppendedMany]:
+    def _append_many(self, place: Place, batch: Batch, expected: int | None, key: str | None) -> Steps[AppendedMany]:
         earlier = yield from self._looked_up(place, batch, expected, key)
         moment = now()
         if earlier:
-            return _AppendedMany((), moment, earlier)
+            return AppendedMany((), moment, earlier)
         yield from appending.touch(self._session, place, moment)
-        return _AppendedMany(
+        return AppendedMany(
             (yield from appending.insert_many(self._session, place, batch.messages, moment, key)), moment
         )
 
@@ -179,23 +177,25 @@ class Messages(Service):
         return ()
 
 
-async def _batch_of(messages: Any) -> Batch:
+async def batch_of(messages: Any) -> Batch:
+    """The messages of one call, checked.
+
+    Raises:
+        InvalidInputError: None, too many, or one that is not accepted.
+    """
     if not isinstance(messages, (list, tuple)) or not messages:
         raise InvalidInputError(f"messages is a list that is not empty, found {excerpt(messages)}.")
     if len(messages) > MAX_MESSAGES:
         raise InvalidInputError(f"At most {MAX_MESSAGES:,} messages go together, found {len(messages):,}.")
-    sent: list[Sent] = []
-    parents: set[int] = set()
-    size = 0
+    sent, size = SentMany(), 0
     for start in range(0, len(messages), _TURN):
-        turn = [_one_sent(message, start + n) for n, message in enumerate(messages[start : start + _TURN])]
-        size += sum(len(one.content) for one in turn)
+        for position, message in enumerate(messages[start : start + _TURN], start):
+            sent.add(_one_sent(message, position))
+        size += sent[start:].size
         if size > MAX_CHARACTERS:
             raise InvalidInputError(f"Messages that go together have at most {MAX_CHARACTERS:,} characters as JSON.")
-        parents.update(one.parent_id for one in turn if one.parent_id is not None)
-        sent += turn
         await asyncio.sleep(0)
-    return Batch(sent, parents)
+    return Batch(sent, sent.parents)
 
 
 def _one_sent(message: Any, position: int) -> Sent:
@@ -209,30 +209,16 @@ def _one_sent(message: Any, position: int) -> Sent:
         raise InvalidInputError(f"messages[{position}]: {error}") from None
 
 
-def _added(place: Place, batch: Batch, key: str | None, appended: _AppendedMany, turn: slice) -> list[Message]:
-    """The messages as a reader would find them; reading them back would take longer than writing them."""
-    return [
-        trusted(
-            Message,
-            {
-                "id": message_id,
-                "conversation_id": place.conversation_id,
-                "parent_id": sent.parent_id,
-                "role": sent.role,
-                "content": orjson.loads(sent.content),
-                "request_id": key,
-                "created_at": appended.moment,
-                "updated_at": appended.moment,
-            },
-            _ALL,
-        )
-        for message_id, sent in zip(appended.ids[turn], batch.messages[turn], strict=True)
-    ]
+def appended_messages(place: Place, batch: Batch, key: str | None, appended: AppendedMany) -> Sequence[Message]:
+    """The messages that a call has added, or that an earlier one had."""
+    if appended.repeated:
+        return Made(len(appended.repeated), partial(_stored, appended.repeated))
+    return Made(len(appended.ids), partial(_added, place, batch.messages, key, appended))
 
 
-async def _in_turns(count: int, decode: Callable[[slice], list[Message]]) -> tuple[Message, ...]:
-    messages: list[Message] = []
-    for start in range(0, count, _TURN):
-        messages += decode(slice(start, start + _TURN))
-        await asyncio.sleep(0)
-    return tuple(messages)
+def _stored(rows: Sequence[Row], position: int) -> Message:
+    return Message.from_row(rows[position])
+
+
+def _added(place: Place, messages: SentMany, key: str | None, appended: AppendedMany, position: int) -> Message:
+    return Appended(appending.added(appended.ids[position], place, messages[position], appended.moment, key)).message()

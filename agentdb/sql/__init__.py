@@ -17,7 +17,7 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any, Final
 
-from agentdb.engine import Abilities, Dialect, Many, Query, Row, Session, Steps
+from agentdb.engine import Abilities, Dialect, Insert, Many, Query, Row, Session, Steps
 
 _NAME: Final = re.compile(r"^-- name: (?P<name>\w+)(?: \((?P<dialect>\w+)\))?[ \t]*$", re.MULTILINE)
 _FRAGMENT: Final = re.compile(r"/\* if (?P<ability>\w+) \*/(?P<body>.*?)/\* end \*/", re.DOTALL)
@@ -109,6 +109,11 @@ class Statements:
         """In a unit of steps: the first row that a statement gives, if any."""
         rows = yield self.query(session, name, **values)
         return rows[0] if rows else None
+
+    def inserted(self, session: Session, name: str, /, **values: Any) -> Steps[tuple[int, ...]]:
+        """In a unit of steps: the ids of the rows that a statement inserts, which is all that it returns."""
+        rows = yield Insert(*self.query(session, name, **values))
+        return tuple(sorted([row["id"] for row in rows]))
 
     async def fetch(self, session: Session, name: str, /, **values: Any) -> Sequence[Row]:
         """The rows that a statement gives."""

@@ -53,12 +53,10 @@ added AS (
         CASE WHEN "requestId" IS NOT NULL THEN 0 END
     FROM numbered
     WHERE "id" IS NOT NULL
-    RETURNING "id", "content"
 )
-SELECT n."isFound", n."hasParent", n."isRepeated", n."id", a."content"
-FROM numbered n
-LEFT JOIN added a ON a."id" = n."id"
-ORDER BY n."position";
+SELECT "isFound", "hasParent", "isRepeated", "id"
+FROM numbered
+ORDER BY "position";
 
 -- name: append_alone (postgres)
 -- The same for one member, without arrays, which is a fifth faster for a caller who has the database to himself. No row
@@ -86,7 +84,7 @@ INSERT INTO "Message" (
 SELECT "id", "parentID", :role, CAST(CAST(:content AS TEXT) AS JSONB), :now, :now, "requestId",
     CASE WHEN "requestId" IS NOT NULL THEN 0 END
 FROM touched
-RETURNING "id", "content";
+RETURNING "id";
 
 -- name: record (postgres)
 -- The charges of one user are taken one after the other, each if the balance then allows it: one that is too big does
@@ -94,6 +92,7 @@ RETURNING "id", "content";
 -- 1e-10 dollars, with three decimals. Users with expired reservations are left to `facts`. Served by primary keys,
 -- Model_internalName_idx, UserAgent_userID_agentID_idx, Usage_userID_requestId_requestIndex_idx and
 -- agentdb_reservation_userID_state_expiresAt_idx.
+-- `priced` is materialized because the planner would look up and multiply once for each mention of a result.
 WITH RECURSIVE account AS MATERIALIZED (
     SELECT "id", "budget" IS NOT NULL AS "isLimited", CAST(COALESCE("remaining", "budget") AS NUMERIC) AS "balance"
     FROM "User"
@@ -101,7 +100,7 @@ WITH RECURSIVE account AS MATERIALIZED (
     ORDER BY "id"
     FOR NO KEY UPDATE
 ),
-priced AS (
+priced AS MATERIALIZED (
     SELECT i.*, u."isLimited", m."id" AS "modelID",
         i."agentID" IS NULL OR (
             SELECT TRUE FROM "Agent" a
@@ -213,7 +212,7 @@ WITH given AS MATERIALIZED (
     SELECT CAST(:agent_id AS BIGINT) AS "agentID", CAST(:message_id AS BIGINT) AS "messageID",
         CAST(:request_id AS TEXT) AS "requestId"
 ),
-priced AS (
+priced AS MATERIALIZED (
     SELECT g.*, m."id" AS "modelID",
         10000000 * (
             CAST(:input_tokens AS BIGINT) * COALESCE(m."cost1kInput", 0)

@@ -67,7 +67,6 @@ WHERE NOT EXISTS (
 );
 
 -- name: append
--- The message as stored, because a JSON column may give its numbers and keys in another form than it was given.
 INSERT INTO "Message" (
     "conversationID", "parentID", "role", "content", "createdAt", "updatedAt"
     /* if request_ids */ , "requestId", "requestIndex" /* end */
@@ -76,8 +75,7 @@ VALUES (
     :conversation_id, :parent_id, :role, :content, :now, :now
     /* if request_ids */ , :request_id, :request_index /* end */
 )
-RETURNING "id", "conversationID", "parentID", "role", "content", "createdAt", "updatedAt"
-    /* if request_ids */ , "requestId" /* end */;
+RETURNING "id";
 
 -- name: append_many (postgres)
 -- Many messages in one statement, which takes the time of a COPY: their contents as a JSON list, for each the first letter

@@ -5,8 +5,7 @@
 -- All that recording needs to know: the model with its prices, the agent and the message if this user may name them,
 -- and whether a reservation of the user's has expired and waits to be given back. Served by primary keys,
 -- Model_internalName_idx, UserAgent_userID_agentID_idx and agentdb_reservation_userID_state_expiresAt_idx.
-SELECT m."id" AS "modelID", m."cost1kInput" AS "price.input", m."cost1kOutput" AS "price.output",
-    m."cost1kCacheRead" AS "price.cache_read", m."cost1kCacheWrite" AS "price.cache_write",
+SELECT m."id" AS "modelID", m."cost1kInput", m."cost1kOutput", m."cost1kCacheRead", m."cost1kCacheWrite",
     (
         SELECT a."id" FROM "Agent" a
         WHERE a."id" = :agent_id AND (

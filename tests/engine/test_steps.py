@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agentdb.engine import Many, Query, Session, Steps
+from agentdb.engine import Insert, Many, Query, Session, Steps
 from agentdb.errors import ConflictError, DeadlineError, InvalidInputError, NotFoundError, UnavailableError
 from tests.engine.engines import names, opened, placeholders
 
@@ -58,6 +58,31 @@ async def test_a_unit_is_kept_as_a_whole_and_gives_its_result(session: Session, 
     assert await session.write(nothing) == "nothing"
     assert [await session.query(count, is_short=is_short) for is_short in (True, False)] == [4, 4]
     assert await names(url) == ["a", "b", "c", "d"]
+
+
+async def test_an_insert_gives_the_ids_of_its_rows(session: Session, url: str) -> None:
+    """In their order, for one row, for several and for none; also after a deletion, and inside a transaction."""
+    first, second = placeholders(session, 2)
+
+    def insert(rows: str, *values: Any) -> Steps[list[int]]:
+        found = yield Insert(f'INSERT INTO "Role" ("name") {rows} RETURNING "id"', values)
+        return [row["id"] for row in found]
+
+    def delete(role_id: int) -> Steps[None]:
+        yield Query(f'DELETE FROM "Role" WHERE "id" = {first}', [role_id])
+
+    def read() -> Steps[list[tuple[int, str]]]:
+        return [(row["id"], row["name"]) for row in (yield Query('SELECT "id", "name" FROM "Role" ORDER BY "id"'))]
+
+    one = await session.write(partial(insert, f"VALUES ({first})", "a"))
+    two = await session.write(partial(insert, f"VALUES ({first}), ({second})", "b", "c"))
+    none = await session.write(partial(insert, """SELECT "name" FROM "Role" WHERE "id" < 0"""))
+    await session.write(partial(delete, two[-1]))
+    async with session.transaction():
+        three = await session.write(partial(insert, f"VALUES ({first})", "d"))
+
+    assert (len(one), len(two), none, len(three)) == (1, 2, [], 1)
+    assert await session.query(read) == list(zip([*one, two[0], *three], ["a", "b", "d"], strict=True))
 
 
 async def test_a_unit_that_fails_leaves_nothing(session: Session, url: str) -> None:

@@ -42,7 +42,9 @@ async def say(db: Database, talk: ConversationRecord, text: str = "Hello", **val
 async def say_all(db: Database, talk: ConversationRecord, *texts: str, **values: Any) -> tuple[MessageRecord, ...]:
     """Append messages of the user together."""
     messages = [{"role": "user", "content": [{"text": text}]} for text in texts]
-    return await db.conversations.append_many(talk.id, **{"user_id": talk.user_id, "messages": messages, **values})
+    return tuple(
+        await db.conversations.append_many(talk.id, **{"user_id": talk.user_id, "messages": messages, **values})
+    )
 
 
 def texts(messages: Iterable[MessageRecord]) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal, localcontext
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -143,6 +145,25 @@ def test_a_64_bit_token_count_is_exact() -> None:
     price = Price(input=Decimal("0.0000000001"))
 
     assert cost_usd(Tokens(input=2**63 - 1), price) == Decimal("922337.2036854776")
+
+
+@given(
+    tokens=st.lists(st.integers(0, 2**63 - 1) | st.integers(0, 10_000), min_size=4, max_size=4),
+    rates=st.lists(st.none() | st.decimals(min_value=0, max_value=10, places=10), min_size=4, max_size=4),
+)
+def test_a_cost_is_the_same_from_either_engines_prices(tokens: list[int], rates: list[Decimal | None]) -> None:
+    """Counts of the smallest amount are added up as integers, amounts as decimals: both round the exact sum once."""
+    exact = sum((n * Fraction(rate or 0) for n, rate in zip(tokens, rates, strict=True)), Fraction()) / 1000
+    prices = (rates, [None if rate is None else to_units(rate) for rate in rates])
+
+    def cost(price: Sequence[Any]) -> Decimal | None:
+        try:
+            return cost_usd(Tokens(*tokens), price)
+        except InvalidInputError:
+            return None
+
+    expected = Decimal(round(exact * 10**10)).scaleb(-10)
+    assert {cost(price) for price in prices} == {expected if expected <= LIMIT else None}
 
 
 def test_a_cost_past_the_range_is_an_error() -> None:
