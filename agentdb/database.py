@@ -83,7 +83,7 @@ class Database:
         self.access = AccessService(session, events=events, vault=vault, settings=settings)
         self.catalog = CatalogService(session, events=events, vault=vault)
         self.agents = AgentService(session, events=events, settings=settings, vault=vault)
-        self.conversations = ConversationService(session, events=events)
+        self.conversations = ConversationService(session, events=events, agents=self.agents)
         self.knowledge = KnowledgeService(session, events=events)
         self.usage = UsageService(session, events=events)
 

@@ -148,7 +148,7 @@ def insert_many(
             session,
             "append_many",
             conversation_id=place.conversation_id,
-            **_columns(page),
+            **columns_of(page),
             now=moment,
             request_id=key,
             first_index=len(ids),
@@ -224,7 +224,7 @@ def _pages(messages: Sequence[Sent]) -> Iterator[Sequence[Sent]]:
     yield messages[start:]
 
 
-def _columns(messages: Sequence[Sent]) -> dict[str, str | None]:
+def columns_of(messages: Sequence[Sent]) -> dict[str, str | None]:
     """The messages of one statement: contents are JSON already, and a role is told by its first letter."""
     parents = [sent.parent_id for sent in messages]
     return {

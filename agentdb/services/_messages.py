@@ -31,7 +31,7 @@ _TURN: Final = 250
 _FIELDS: Final = frozenset({"role", "content", "parent_id"})
 
 
-class _AppendedMany(NamedTuple):
+class AppendedMany(NamedTuple):
     """The ids of messages that were added, or the rows that an earlier call wrote."""
 
     ids: tuple[int, ...]
@@ -132,16 +132,14 @@ class Messages(Service):
         """
         place = place_of(conversation_id, user_id)
         expected, key = optional_identifier(expected_parent, "expected_parent"), request_key(request_id)
-        batch = await _batch_of(messages)
+        batch = await batch_of(messages)
 
-        def told(appended: _AppendedMany) -> Iterable[MessagesAppended]:
+        def told(appended: AppendedMany) -> Iterable[MessagesAppended]:
             return (appending.happened(place, appended.ids),) if appended.ids else ()
 
         steps = partial(self._append_many, place, batch, expected, key)
         appended = await self._write(steps, timeout, told=told)
-        if appended.repeated:
-            return await _in_turns(len(appended.repeated), lambda turn: messages_of(appended.repeated[turn]))
-        return await _in_turns(len(appended.ids), lambda turn: _added(place, batch, key, appended, turn))
+        return await appended_messages(place, batch, key, appended)
 
     def _append(self, place: Place, sent: Sent, expected: int | None, key: str | None) -> Steps[Appended]:
         parents = set() if sent.parent_id is None else {sent.parent_id}
@@ -152,13 +150,13 @@ class Messages(Service):
         yield from appending.touch(self._session, place, moment)
         return Appended((yield from appending.insert(self._session, place, sent, moment, key)))
 
-    def _append_many(self, place: Place, batch: Batch, expected: int | None, key: str | None) -> Steps[_AppendedMany]:
+    def _append_many(self, place: Place, batch: Batch, expected: int | None, key: str | None) -> Steps[AppendedMany]:
         earlier = yield from self._looked_up(place, batch, expected, key)
         moment = now()
         if earlier:
-            return _AppendedMany((), moment, earlier)
+            return AppendedMany((), moment, earlier)
         yield from appending.touch(self._session, place, moment)
-        return _AppendedMany(
+        return AppendedMany(
             (yield from appending.insert_many(self._session, place, batch.messages, moment, key)), moment
         )
 
@@ -167,6 +165,10 @@ class Messages(Service):
         if key is None and expected is None and not batch.parents:
             return ()  # nothing to look at: `touch` is the first statement
         yield from appending.lock(self._session, place)
+        return (yield from self._looked_at(place, batch, expected, key))
+
+    def _looked_at(self, place: Place, batch: Batch, expected: int | None, key: str | None) -> Steps[Sequence[Row]]:
+        """The same under a lock of the conversation."""
         if key is not None:
             self._session.abilities.require("request_ids")
             earlier = yield from appending.repeated(self._session, place, batch, key)
@@ -178,7 +180,12 @@ class Messages(Service):
         return ()
 
 
-async def _batch_of(messages: Any) -> Batch:
+async def batch_of(messages: Any) -> Batch:
+    """The messages of one call, checked.
+
+    Raises:
+        InvalidInputError: None, too many, or one that is not accepted.
+    """
     if not isinstance(messages, (list, tuple)) or not messages:
         raise InvalidInputError(f"messages is a list that is not empty, found {messages!r:.80}.")
     if len(messages) > MAX_MESSAGES:
@@ -208,7 +215,14 @@ def _one_sent(message: Any, position: int) -> Sent:
         raise InvalidInputError(f"messages[{position}]: {error}") from None
 
 
-def _added(place: Place, batch: Batch, key: str | None, appended: _AppendedMany, turn: slice) -> list[Message]:
+async def appended_messages(place: Place, batch: Batch, key: str | None, appended: AppendedMany) -> tuple[Message, ...]:
+    """The messages that a call has added, or that an earlier one had."""
+    if appended.repeated:
+        return await _in_turns(len(appended.repeated), lambda turn: messages_of(appended.repeated[turn]))
+    return await _in_turns(len(appended.ids), lambda turn: _added(place, batch, key, appended, turn))
+
+
+def _added(place: Place, batch: Batch, key: str | None, appended: AppendedMany, turn: slice) -> list[Message]:
     """The messages as a reader would find them; reading them back would take longer than writing them."""
     return [
         trusted(
