@@ -239,6 +239,7 @@ def _resources_of(messages: Sequence[Row]) -> tuple[Resource, ...]:
     found = [
         Resource.from_row(dict(zip(_RESOURCE, values, strict=False)))
         for row in messages
-        for values in orjson.loads(row["resources"] or "[]")
+        if row["resources"] is not None
+        for values in orjson.loads(row["resources"])
     ]
     return tuple(sorted(found, key=lambda resource: (resource.created_at or _LATEST, resource.id))[-MAX_PAGE:])

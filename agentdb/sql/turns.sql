@@ -3,8 +3,18 @@
 -- name: begin (postgres)
 -- What `context` of conversations gives, with the same parameters, and beside it the balance, as in `balance` of usage,
 -- and for each message its resources as a JSON list: one statement, so all of it is of one moment. A message has at most
--- as many resources as a context, the newest. Served by Message_conversationID_id_idx, Resource_messageID_idx,
+-- as many resources as a context, the newest. The balance is looked up once, and not for each message, and so are
+-- resources only where there are some. Served by Message_conversationID_id_idx, Resource_messageID_idx,
 -- agentdb_reservation_userID_state_expiresAt_idx and primary keys.
+WITH account AS MATERIALIZED (
+    SELECT b."id", CASE WHEN b."budget" IS NOT NULL THEN COALESCE(b."remaining", b."budget") END AS "remaining",
+        0 /* if support_tables */ + (
+            SELECT COALESCE(SUM(h."held"), 0) FROM "agentdb_reservation" h
+            WHERE h."userID" = b."id" AND h."state" = 'held' AND h."expiresAt" <= :now
+        ) /* end */ AS "expired"
+    FROM "User" b
+    WHERE b."id" = :user_id
+)
 SELECT c."id" AS "conversation.id", c."userID" AS "conversation.userID", c."agentID" AS "conversation.agentID",
     c."title" AS "conversation.title", c."deleted" AS "conversation.deleted",
     c."deletedAt" AS "conversation.deletedAt", c."summaryMessageID" AS "conversation.summaryMessageID",
@@ -12,7 +22,7 @@ SELECT c."id" AS "conversation.id", c."userID" AS "conversation.userID", c."agen
     m."id", m."conversationID", m."parentID", m."role", m."content", m."createdAt", m."updatedAt"
     /* if request_ids */ , m."requestId" /* end */ ,
     u."remaining", u."expired",
-    (
+    CASE WHEN (SELECT TRUE FROM "Resource" a WHERE a."messageID" = m."id" LIMIT 1) THEN (
         SELECT CAST(json_agg(json_build_array(
             r."id", r."agentID", r."messageID", r."name", r."type", r."content", r."s3Uri",
             CAST(r."metadata" AS TEXT), r."createdAt", r."updatedAt"
@@ -25,17 +35,9 @@ SELECT c."id" AS "conversation.id", c."userID" AS "conversation.userID", c."agen
             ORDER BY o."createdAt" DESC, o."id" DESC
             LIMIT 1000
         ) r
-    ) AS "resources"
+    ) END AS "resources"
 FROM "Conversation" c
-JOIN (
-    SELECT b."id", CASE WHEN b."budget" IS NOT NULL THEN COALESCE(b."remaining", b."budget") END AS "remaining",
-        0 /* if support_tables */ + (
-            SELECT COALESCE(SUM(h."held"), 0) FROM "agentdb_reservation" h
-            WHERE h."userID" = b."id" AND h."state" = 'held' AND h."expiresAt" <= :now
-        ) /* end */ AS "expired"
-    FROM "User" b
-    WHERE b."id" = :user_id
-) u ON u."id" = c."userID"
+JOIN account u ON u."id" = c."userID"
 LEFT JOIN (
     SELECT * FROM (
         SELECT * FROM "Message"
@@ -56,6 +58,15 @@ ORDER BY m."id" DESC;
 
 -- name: begin (sqlite)
 -- The same, with SQLite's names for JSON.
+WITH account AS MATERIALIZED (
+    SELECT b."id", CASE WHEN b."budget" IS NOT NULL THEN COALESCE(b."remaining", b."budget") END AS "remaining",
+        0 /* if support_tables */ + (
+            SELECT COALESCE(SUM(h."held"), 0) FROM "agentdb_reservation" h
+            WHERE h."userID" = b."id" AND h."state" = 'held' AND h."expiresAt" <= :now
+        ) /* end */ AS "expired"
+    FROM "User" b
+    WHERE b."id" = :user_id
+)
 SELECT c."id" AS "conversation.id", c."userID" AS "conversation.userID", c."agentID" AS "conversation.agentID",
     c."title" AS "conversation.title", c."deleted" AS "conversation.deleted",
     c."deletedAt" AS "conversation.deletedAt", c."summaryMessageID" AS "conversation.summaryMessageID",
@@ -63,7 +74,7 @@ SELECT c."id" AS "conversation.id", c."userID" AS "conversation.userID", c."agen
     m."id", m."conversationID", m."parentID", m."role", m."content", m."createdAt", m."updatedAt"
     /* if request_ids */ , m."requestId" /* end */ ,
     u."remaining", u."expired",
-    (
+    CASE WHEN (SELECT TRUE FROM "Resource" a WHERE a."messageID" = m."id" LIMIT 1) THEN (
         SELECT json_group_array(json_array(
             r."id", r."agentID", r."messageID", r."name", r."type", r."content", r."s3Uri",
             r."metadata", r."createdAt", r."updatedAt"
@@ -76,17 +87,9 @@ SELECT c."id" AS "conversation.id", c."userID" AS "conversation.userID", c."agen
             ORDER BY o."createdAt" DESC, o."id" DESC
             LIMIT 1000
         ) r
-    ) AS "resources"
+    ) END AS "resources"
 FROM "Conversation" c
-JOIN (
-    SELECT b."id", CASE WHEN b."budget" IS NOT NULL THEN COALESCE(b."remaining", b."budget") END AS "remaining",
-        0 /* if support_tables */ + (
-            SELECT COALESCE(SUM(h."held"), 0) FROM "agentdb_reservation" h
-            WHERE h."userID" = b."id" AND h."state" = 'held' AND h."expiresAt" <= :now
-        ) /* end */ AS "expired"
-    FROM "User" b
-    WHERE b."id" = :user_id
-) u ON u."id" = c."userID"
+JOIN account u ON u."id" = c."userID"
 LEFT JOIN (
     SELECT * FROM (
         SELECT * FROM "Message"
@@ -170,8 +173,9 @@ priced AS (
             )
         ) IS NOT NULL AS "hasAgent",
         i."message_id" IS NULL OR (
-            SELECT TRUE FROM "Message" s JOIN "Conversation" c ON c."id" = s."conversationID"
-            WHERE s."id" = i."message_id" AND c."userID" = :user_id
+            SELECT TRUE FROM "Message" s
+            WHERE s."id" = i."message_id"
+                AND (SELECT c."userID" FROM "Conversation" c WHERE c."id" = s."conversationID") = :user_id
         ) IS NOT NULL AS "hasMessage",
         10000000 * (
             i."input_tokens" * COALESCE(m."cost1kInput", 0)

@@ -24,6 +24,7 @@ from agentdb import (
     Message,
     Model,
     NotFoundError,
+    OutcomeUnknownError,
     UnsupportedError,
     Usage,
     UserAgent,
@@ -32,6 +33,7 @@ from agentdb import Conversation as ConversationTable
 from agentdb import Resource as ResourceTable
 from agentdb import User as UserTable
 from agentdb.config import Settings
+from agentdb.engine import Session
 from agentdb.engine.money import cost_usd
 from agentdb.engine.postgres_channel import PostgresConnection
 from agentdb.events import Charged, Event, MessagesAppended
@@ -795,6 +797,67 @@ async def test_turns_of_others_do_not_wait(agent_db: Database, bob: User, talk: 
     assert [type(one) for one in given_up] == [asyncio.CancelledError] * 10
     assert sorted(answer.charge.remaining for answer in answers if answer.charge is not None) == [*range(10)]  # type: ignore[type-var]
     assert await kept(agent_db) == (60, 30, 0)
+
+
+@postgres
+async def test_a_turn_whose_connection_is_lost(agent_db: Database, talk: Conversation, dollar: str) -> None:
+    """Nobody knows what became of it: one with a request_id finds out, another one says so."""
+    async with outsider(agent_db) as other:
+        await other.execute('SELECT 1 FROM "User" WHERE "id" = $1 FOR UPDATE', talk.user_id)
+        for key in (None, "r"):
+            task = asyncio.create_task(finish(agent_db, talk, request_id=key))
+            await someone_waits(url_of(agent_db))
+            await other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND datname = current_database()"
+            )
+            if key is None:
+                with pytest.raises(OutcomeUnknownError):
+                    await task
+    turn = await task
+
+    assert turn.messages[0].request_id == "r"
+    assert await kept(agent_db) == (2, 1, 9)
+
+
+@postgres
+async def test_senders_of_turns_do_not_lock_each_other_out(agent_db: Database, dollar: str) -> None:
+    """Several handles on the same users and conversations, beside all that locks these: no deadlock, nothing lost."""
+    users = [await agent_db.access.create_user(email=f"{n}@example.org", budget=Decimal(1000)) for n in range(4)]
+    talks = [await agent_db.conversations.start(user_id=user.id, agent_id=1) for user in users]
+    sessions = [Session(agent_db.session.target, create=False) for _ in range(3)]
+    senders = [Database(session, agent_db.settings, agent_db._vault, None) for session in sessions]
+
+    async def send(db: Database, number: int) -> None:
+        chance = random.Random(number)
+        for turn in range(10):
+            order = chance.sample(range(4), 4)
+            await asyncio.gather(
+                *(finish(db, talks[n]) for n in order),
+                *(finish(db, talks[n], messages=[ANSWERED], request_id=f"{turn}") for n in order),
+                *(db.usage.record(user_id=users[n].id, **DOLLAR) for n in order),
+                *(
+                    db.conversations.append(talks[n].id, user_id=users[n].id, role="user", content=ASKED["content"])
+                    for n in order
+                ),
+            )
+
+    try:
+        for session in sessions:
+            await session.open(["agentdb.models"])
+        await asyncio.gather(*(send(db, number) for number, db in enumerate(senders)))
+    finally:
+        for db in senders:
+            await db.close()
+    deadlocks = await agent_db.session.fetch(
+        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    )
+    with agent_db.use():
+        counts = [await Message.filter(conversation_id=talk.id).count() for talk in talks]
+
+    assert [await agent_db.usage.remaining(user.id) for user in users] == [1000 - (3 * 10 * 2 + 10)] * 4
+    assert counts == [3 * 10 * 3 + 10] * 4
+    assert deadlocks[0]["deadlocks"] == 0
 
 
 # a database of the original package
