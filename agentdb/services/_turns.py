@@ -65,7 +65,8 @@ class Turns(Messages, Contexts):
         """All that an agent has to know to take its turn, in two statements: what `context`, `agents.resolve` and
         `usage.remaining` give.
 
-        Conversation, messages, resources and balance are of one moment.
+        Conversation, messages, resources and balance are of one moment. There is one more statement where another
+        program has named a message as summary that is none.
 
         Args:
             agent: Id or name of an agent that takes this turn in place of the conversation's own.
