@@ -80,7 +80,7 @@ class Database:
         """Conversations and their messages."""
         from agentdb.services.conversations import ConversationService
 
-        return ConversationService(self.session, events=self.events)
+        return ConversationService(self.session, events=self.events, agents=self.agents)
 
     @cached_property
     def knowledge(self) -> KnowledgeService:

@@ -9,6 +9,7 @@ from agentdb.records.catalog import Model, Provider
 from agentdb.records.conversations import Conversation, Message
 from agentdb.records.knowledge import Chunk, ChunkHit, Resource
 from agentdb.records.search import MessageHit
+from agentdb.records.turns import FinishedTurn, Turn
 from agentdb.records.usage import Charge, Reservation, UsageRow, UsageTotals
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ChunkHit",
     "Conversation",
     "CreatedUser",
+    "FinishedTurn",
     "FrozenRecord",
     "Identity",
     "Message",
@@ -32,6 +34,7 @@ __all__ = [
     "Resource",
     "Role",
     "Tool",
+    "Turn",
     "UsageRow",
     "UsageTotals",
     "User",

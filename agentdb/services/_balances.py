@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from agentdb.engine import Steps
+from agentdb.engine import Row, Steps
 from agentdb.engine.money import LIMIT, from_database, sum_usd
 from agentdb.errors import BudgetError, InvalidInputError, NotFoundError
 from agentdb.services._service import Service
@@ -24,11 +24,7 @@ class Balances(Service):
         row = yield from _STATEMENTS.row(self._session, "balance", user_id=user_id, now=moment)
         if row is None:
             raise NotFoundError("user", user_id)
-        if row["remaining"] is None:
-            return None
-        expired = from_database(row["expired"])
-        room = sum_usd((LIMIT, expired.copy_negate()))
-        return sum_usd((min(from_database(row["remaining"]), room), expired))
+        return balance_of(row)
 
     def _expired(self, user_id: int, moment: datetime) -> Steps[int]:
         """Give back what the user's expired reservations hold; how many there were."""
@@ -63,3 +59,12 @@ class Balances(Service):
         return InvalidInputError(
             f"User {user_id} has {remaining} US dollars left; a charge of {cost} would leave the range of ±{LIMIT}."
         )
+
+
+def balance_of(row: Row) -> Decimal | None:
+    """What remains, with what expired reservations are about to give back; None without a budget."""
+    if row["remaining"] is None:
+        return None
+    expired = from_database(row["expired"])
+    room = sum_usd((LIMIT, expired.copy_negate()))
+    return sum_usd((min(from_database(row["remaining"]), room), expired))

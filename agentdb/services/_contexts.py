@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -24,20 +24,20 @@ from agentdb.sql import Statements
 _STATEMENTS: Final = Statements("conversations")
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """What a context is made of.
 
     Attributes:
         first: A row that holds the conversation.
         messages: Rows of the messages, newest first.
-        resources: Rows of what belongs to these, newest first.
         is_cut: There are more messages.
+        resources: Rows of what belongs to these, newest first.
     """
 
     first: Row
     messages: Sequence[Row]
-    resources: Sequence[Row]
     is_cut: bool
+    resources: Sequence[Row] = ()
 
 
 class Contexts(Service):
@@ -67,8 +67,7 @@ class Contexts(Service):
         """
         steps = partial(self._context, place_of(conversation_id, user_id), page_size(limit))
         found = await self._query(steps, timeout)
-        messages = Message.from_rows(found.messages[::-1])
-        resources = Resource.from_rows(found.resources[::-1])
+        messages, resources = Message.from_rows(found.messages[::-1]), Resource.from_rows(found.resources[::-1])
         return Context.from_row(found.first, messages=tuple(messages), resources=tuple(resources), isCut=found.is_cut)
 
     async def summarise(
@@ -110,32 +109,34 @@ class Contexts(Service):
         appended: Appended = await self._write(steps, timeout, told=partial(told, place))
         return appended.message()
 
-    def _context(self, place: Place, limit: int) -> Steps[_Found]:
-        rows = yield from self._loaded(place, limit, starts_at_summary=True)
+    def _context(self, place: Place, limit: int) -> Steps[Found]:
+        found = yield from self._found(place, limit, partial(_STATEMENTS.rows, self._session, "context"))
+        kept = found.messages
+        if not any(row["hasResources"] for row in kept):
+            return found
+        resources = yield from _STATEMENTS.rows(
+            self._session,
+            "context_resources",
+            **place._asdict(),
+            first=kept[-1]["id"],
+            newest_from=kept[min(limit, len(kept)) - 1]["id"],
+            last=kept[0]["id"],
+            limit=MAX_PAGE,
+        )
+        return found._replace(resources=resources)
+
+    def _found(self, place: Place, limit: int, load: Callable[..., Steps[Sequence[Row]]]) -> Steps[Found]:
+        """The conversation and its messages by `load`, which may give more columns than these."""
+        load = partial(load, **place._asdict(), limit=limit + 1)
+        rows = (yield from load(starts_at_summary=True)) or appending.refuse(place)
         summary_id = rows[0]["conversation.summaryMessageID"]
         if summary_id and not _begins_with_summary(rows, summary_id):
-            rows, summary_id = (yield from self._loaded(place, limit, starts_at_summary=False)), None
+            rows = (yield from load(starts_at_summary=False)) or appending.refuse(place)
+            summary_id = None
         messages = [row for row in rows if row["id"] is not None]
         newest = messages[:-1] if summary_id else messages
         kept = [*newest[:limit], *messages[len(newest) :]]
-        resources: Sequence[Row] = ()
-        if any(row["hasResources"] for row in kept):
-            resources = yield from _STATEMENTS.rows(
-                self._session,
-                "context_resources",
-                **place._asdict(),
-                first=kept[-1]["id"],
-                newest_from=(newest[:limit] or kept)[-1]["id"],
-                last=kept[0]["id"],
-                limit=MAX_PAGE,
-            )
-        return _Found(rows[0], kept, resources, len(newest) > limit)
-
-    def _loaded(self, place: Place, limit: int, *, starts_at_summary: bool) -> Steps[Sequence[Row]]:
-        rows = yield from _STATEMENTS.rows(
-            self._session, "context", **place._asdict(), limit=limit + 1, starts_at_summary=starts_at_summary
-        )
-        return rows or appending.refuse(place)
+        return Found(rows[0], kept, len(newest) > limit)
 
     def _summarise(self, place: Place, sent: Sent, expected: int, key: str | None) -> Steps[Appended]:
         conversation = yield from appending.lock(self._session, place)

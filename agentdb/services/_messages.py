@@ -166,6 +166,10 @@ class Messages(Service):
         if key is None and expected is None and not batch.parents:
             return ()  # nothing to look at: `touch` is the first statement
         yield from appending.lock(self._session, place)
+        return (yield from self._looked_at(place, batch, expected, key))
+
+    def _looked_at(self, place: Place, batch: Batch, expected: int | None, key: str | None) -> Steps[Sequence[Row]]:
+        """The same under a lock of the conversation."""
         if key is not None:
             self._session.abilities.require("request_ids")
             earlier = yield from appending.repeated(self._session, place, batch, key)

@@ -10,20 +10,19 @@ from agentdb.engine.values import now
 from agentdb.errors import NotFoundError
 from agentdb.records import Conversation
 from agentdb.services._appending import Place, place_of
-from agentdb.services._contexts import Contexts
 from agentdb.services._input import identifier, optional_identifier, optional_text, request_key
-from agentdb.services._messages import Messages
 from agentdb.services._requests import Request, digest_of, done_under, keep
 from agentdb.services._search import Search
 from agentdb.services._shelf import Shelf
 from agentdb.services._threads import Threads
+from agentdb.services._turns import Turns
 from agentdb.sql import Statements
 
 _AGENTS: Final = Statements("agents")
 _STATEMENTS: Final = Statements("conversations")
 
 
-class ConversationService(Messages, Threads, Contexts, Shelf, Search):
+class ConversationService(Turns, Threads, Shelf, Search):
     """Conversations and messages. Another user's conversation looks like none, and so does a deleted one."""
 
     async def start(

@@ -63,8 +63,15 @@ INTRUSIONS: dict[str, Intrusion] = {
     "conversations.append_many": lambda db, bob, ada: db.conversations.append_many(
         ada.talk_id, user_id=bob, messages=[{"role": "user", "content": HELLO}]
     ),
+    "conversations.begin_turn": lambda db, bob, ada: db.conversations.begin_turn(ada.talk_id, user_id=bob),
     "conversations.context": lambda db, bob, ada: db.conversations.context(ada.talk_id, user_id=bob),
     "conversations.delete": lambda db, bob, ada: db.conversations.delete(ada.talk_id, user_id=bob),
+    "conversations.finish_turn": lambda db, bob, ada: db.conversations.finish_turn(
+        ada.talk_id,
+        user_id=bob,
+        messages=[{"role": "user", "content": HELLO}],
+        usage=[{"model": "mock-model", "input_tokens": 1}],
+    ),
     "conversations.get": lambda db, bob, ada: db.conversations.get(ada.talk_id, user_id=bob),
     "conversations.history": lambda db, bob, ada: db.conversations.history(ada.talk_id, user_id=bob),
     "conversations.purge": lambda db, bob, ada: db.conversations.purge(ada.lost_id, user_id=bob),
