@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from tortoise.exceptions import IntegrityError, OperationalError
 
 from agentdb.config import Settings
 from agentdb.engine.url import Url, parse_url
+from agentdb.engine.values import CHECKS, Checks
 from agentdb.errors import AgentDBError, ConfigurationError, ConflictError, SchemaError, UnavailableError
 
 if TYPE_CHECKING:
@@ -108,6 +109,9 @@ class Dialect(ABC):
     word_table: ClassVar[WordTable | None] = None
     """Where the words of messages are looked up, if the table that keeps them cannot be indexed for it."""
 
+    checks: ClassVar[Checks] = CHECKS
+    """How the driver takes a value of each type, unless no engine may see it."""
+
     @abstractmethod
     def target(self, url: Url, settings: Settings, *, source: str) -> Target:
         """Locate the database of `url`.
@@ -179,9 +183,14 @@ class Dialect(ABC):
     def placeholder(self, position: int) -> str:
         """How a statement names its parameter number `position`, from 1."""
 
-    @abstractmethod
-    def encode(self, value: Any) -> Any:
-        """A checked Python value as the driver takes it."""
+    def encode(self, values: Sequence[Any]) -> list[Any]:
+        """The parameters of a statement as the driver takes them.
+
+        Raises:
+            InvalidInputError: One that no engine may see.
+        """
+        checks = self.checks
+        return [None if value is None else checks[type(value)](value) for value in values]
 
     @abstractmethod
     def begin(self, isolation: str | None) -> str:

@@ -121,12 +121,11 @@ class Group:
         self._limit_s = limit_s
         self._lock_timeout_s = lock_timeout_s
         self._patience = Patience(lock_timeout_s)
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = self._loop.call_later(limit_s, self._expire)
         self._begun_at: float | None = None
         self._is_stopped = False
         self._is_over_limit = False
         self._is_committing = False
+        self._is_over = False
         for member in members:
             member.group = self
 
@@ -139,27 +138,25 @@ class Group:
 
     def stop(self) -> None:
         """Interrupt what it does and roll it back, unless it is being committed already."""
-        if self._timer is None:
-            return  # it is over
+        if self._is_over:
+            return
         self._is_stopped = True
         self._patience.end()
-        self._timer.cancel()
         if not self._is_committing:
             self._raw.interrupt()
             # SQLite forgets an interruption that comes between two statements.
-            self._timer = self._loop.call_later(HURRY_S, self.stop)
+            asyncio.get_running_loop().call_later(HURRY_S, self.stop)
 
     def end(self) -> None:
         """It is over: no interruption may reach the next one."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._is_over = True
 
-    def _expire(self) -> None:
-        waited = 0.0 if self._begun_at is None else time.monotonic() - self._begun_at
-        if waited < self._limit_s:  # it began late: another process held the lock
-            self._timer = self._loop.call_later(self._limit_s - waited, self._expire)
-            return
+    def time_left(self) -> float:
+        """How many seconds it may go on. It begins late where another process holds the lock."""
+        return self._limit_s if self._begun_at is None else self._limit_s - (time.monotonic() - self._begun_at)
+
+    def expire(self) -> None:
+        """Stop it because its time is over."""
         self._is_over_limit = True
         self.stop()
 

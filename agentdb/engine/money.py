@@ -18,6 +18,7 @@ DECIMALS: Final = 10
 LIMIT: Final = Decimal(900_000_000)
 """Largest amount, either sign, in US dollars: a 64-bit count of 1e-10 dollars holds a little more."""
 
+_LOWEST: Final = -LIMIT
 _UNIT: Final = Decimal(1).scaleb(-DECIMALS)
 # Enough for a 64-bit token count times a price, before the one rounding; whatever the application's own context says.
 _EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
@@ -30,14 +31,7 @@ def dollars(value: object) -> Decimal:
         InvalidInputError: Not an int, a decimal text or a Decimal; a float; not finite; more than ten decimals;
             outside ±900,000,000.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
-        raise InvalidInputError(
-            f"An amount of money is a Decimal, an int or a decimal text, found {type(value).__name__} {value!r}."
-        )
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        raise InvalidInputError(f"An amount of money is a decimal number, found {value!r}.") from None
+    amount = value if isinstance(value, Decimal) else _decimal(value)
     if not amount.is_finite():
         raise InvalidInputError(f"An amount of money is finite, found {amount}.")
     exact = _in_range(amount)
@@ -81,7 +75,18 @@ def from_database(value: Decimal | float | int) -> Decimal:
     return _in_range(value if isinstance(value, Decimal) else Decimal(f"{value:.15g}"))
 
 
+def _decimal(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise InvalidInputError(
+            f"An amount of money is a Decimal, an int or a decimal text, found {type(value).__name__} {value!r}."
+        )
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise InvalidInputError(f"An amount of money is a decimal number, found {value!r}.") from None
+
+
 def _in_range(amount: Decimal) -> Decimal:
-    if not -LIMIT <= amount <= LIMIT:
+    if not _LOWEST <= amount <= LIMIT:
         raise InvalidInputError(f"An amount of money lies between -{LIMIT} and {LIMIT} US dollars, found {amount}.")
     return amount.quantize(_UNIT, context=_EXACT)

@@ -215,9 +215,6 @@ class PostgresDialect(Dialect):
     def placeholder(self, position: int) -> str:
         return f"${position}"
 
-    def encode(self, value: Any) -> Any:
-        return value
-
     def begin(self, isolation: str | None) -> str:
         return f"BEGIN ISOLATION LEVEL {_ISOLATION_LEVELS[isolation]}" if isolation else "BEGIN"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import NonNegativeInt
 
@@ -28,6 +28,7 @@ from agentdb.engine.dialect import (
 from agentdb.engine.money import to_units
 from agentdb.engine.sqlite_catalogue import SqliteCatalogue
 from agentdb.engine.url import Url
+from agentdb.engine.values import CHECKS, Checks, utc
 from agentdb.engine.vectors import sqlite_vec
 from agentdb.engine.word_table import WordTable
 from agentdb.errors import (
@@ -47,6 +48,11 @@ if TYPE_CHECKING:
     from agentdb.engine.introspection import Catalogue
 
 _MEMORY: Final = ":memory:"
+
+
+def _time_text(moment: datetime) -> str:
+    # Exactly 32 characters always: mixed widths do not sort by time.
+    return utc(moment).isoformat(sep=" ", timespec="microseconds")
 
 
 class SqliteOptions(Options):
@@ -96,6 +102,7 @@ class SqliteDialect(Dialect):
     title: ClassVar[str] = "SQLite"
     alters_columns: ClassVar[bool] = False
     word_table: ClassVar[WordTable | None] = WordTable()
+    checks: ClassVar[Checks] = Checks({**CHECKS, datetime: _time_text, Decimal: to_units})
 
     def target(self, url: Url, settings: Settings, *, source: str) -> SqliteTarget:
         if url.hosts or url.user or url.password:
@@ -182,15 +189,6 @@ class SqliteDialect(Dialect):
 
     def placeholder(self, position: int) -> str:
         return f"?{position}"
-
-    def encode(self, value: Any) -> Any:
-        match value:
-            case datetime():
-                # Exactly 32 characters always: mixed widths do not sort by time.
-                return value.isoformat(sep=" ", timespec="microseconds")
-            case Decimal():
-                return to_units(value)
-        return value
 
     def begin(self, isolation: str | None) -> str:
         # A deferred transaction that becomes a writer later does not wait for the lock: 297 of 600 failed.

@@ -199,6 +199,7 @@ class SqliteClient(Client):
         self.turns = WriterQueue(
             self._run_group,
             after=self._after_turn,
+            redone=self.count_fallback,
             patience_s=target.options.acquire_timeout_s,
             impatient=self._none_free,
             closed=closed_handle,
@@ -261,7 +262,7 @@ class SqliteClient(Client):
         self._check_loop()
         joined = self.joined()
         if joined is not None:
-            return await joined.query(steps, self._encoded)
+            return await joined.query(steps, self.dialect.encode)
         if self.arrive is not None:
             await self.arrive()
         if is_short and self.inline is not None:
@@ -272,7 +273,7 @@ class SqliteClient(Client):
             assert isinstance(channel, SqliteChannel)
             run = channel.drive if is_short else channel.drive_snapshot
             outcome = await self.in_time(
-                lambda _: run(steps, self._encoded), channel, within_s=self.options.statement_timeout_s
+                lambda _: run(steps, self.dialect.encode), channel, within_s=self.options.statement_timeout_s
             )
         return outcome.get()
 
@@ -286,7 +287,7 @@ class SqliteClient(Client):
         self._check_loop()
         joined = self.joined()
         if joined is not None:
-            return await joined.write(steps, self._encoded, told=told)
+            return await joined.write(steps, self.dialect.encode, told=told)
         if self.arrive is not None:
             await self.arrive()
         if self._writer is None:
@@ -297,7 +298,7 @@ class SqliteClient(Client):
         if self._writer is None:
             raise closed_handle()
         try:
-            return inline.query(steps, self._encoded)
+            return inline.query(steps, self.dialect.encode)
         except sqlite3.Error as error:
             with self.dialect.translating():
                 raise error
@@ -310,7 +311,7 @@ class SqliteClient(Client):
             members,
             self._writer.raw,
             dialect=self.dialect,
-            encode=self._encoded,
+            encode=self.dialect.encode,
             limit_s=min(options.statement_timeout_s, options.transaction_timeout_s),
             lock_timeout_s=options.acquire_timeout_s,
         )

@@ -66,6 +66,19 @@ async def test_the_log_does_not_grow_with_what_is_written(session: Session, monk
     assert file_of(session.target.shown).stat().st_size > 20_000_000
 
 
+async def test_the_log_starts_anew_under_writes_that_never_pause(session: Session) -> None:
+    """What is committed during a checkpoint is copied before the next commit, whoever goes on writing."""
+
+    async def writes(first: int) -> None:
+        for number in range(first, first + 100):
+            await session.write(partial(add, f"{number:05}"))
+
+    await asyncio.gather(*(writes(100 * task) for task in range(4)))
+
+    assert log_of(session).stat().st_size < 15_000_000
+    assert file_of(session.target.shown).stat().st_size > 20_000_000
+
+
 async def test_many_small_commits_are_copied_back_too(session: Session) -> None:
     """The log is used again from its beginning, so its length does not tell."""
     await write(session, 6)

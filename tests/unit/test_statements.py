@@ -105,6 +105,7 @@ class Recorder:
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self.abilities = Abilities()
+        self.compiled: dict[tuple[str, str], Any] = {}
         self.sent: list[tuple[str, list[Any]]] = []
 
     async def fetch(self, sql: str, values: list[Any]) -> list[dict[str, Any]]:
