@@ -3,8 +3,8 @@
 SQLite by itself copies the log back into the database within the commit that fills it: every so often one caller waits
 ten times as long. Here the writer never does; a connection of its own does it in the background.
 
-What was committed meanwhile is copied in a short turn of the writer's, so that the next commit starts the log anew. In a
-log that only ever grows each commit also has to make the file longer, which takes the disk twice as long.
+What was committed meanwhile is copied in a short turn of the writer's, so that the next commit starts the log anew. In
+a log that only ever grows each commit also has to make the file longer, which takes the disk twice as long.
 
 Versions before 3.51.3 may damage a database if a checkpoint starts when an earlier one has just copied everything, and
 a commit starts the log anew at the same moment. So between two checkpoints there are always commits, and there is never

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from sqlite3 import connect
+from sqlite3 import Connection, connect
 
 import pytest
 
@@ -66,17 +67,28 @@ async def test_the_log_does_not_grow_with_what_is_written(session: Session, monk
     assert file_of(session.target.shown).stat().st_size > 20_000_000
 
 
-async def test_the_log_starts_anew_under_writes_that_never_pause(session: Session) -> None:
-    """What is committed during a checkpoint is copied before the next commit, whoever goes on writing."""
+async def test_what_is_committed_meanwhile_is_copied_too(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the next commit uses the log from its beginning, though writes never pause."""
+    passive, is_written = checkpoints._passive, threading.Event()
+    copied: list[Connection] = []
 
-    async def writes(first: int) -> None:
-        for number in range(first, first + 100):
-            await session.write(partial(add, f"{number:05}"))
+    def waiting(raw: Connection) -> None:
+        passive(raw)
+        copied.append(raw)
+        is_written.wait(10)
 
-    await asyncio.gather(*(writes(100 * task) for task in range(4)))
+    monkeypatch.setattr(checkpoints, "_passive", waiting)
+    await write(session, 5)
+    while not copied:
+        await asyncio.sleep(0.01)
+    await session.write(partial(add, "meanwhile"))
+    size = log_of(session).stat().st_size
+    is_written.set()
+    await idle(session)
+    await session.write(partial(add, "afterwards"))
 
-    assert log_of(session).stat().st_size < 15_000_000
-    assert file_of(session.target.shown).stat().st_size > 20_000_000
+    assert len(copied) == 2
+    assert log_of(session).stat().st_size == size
 
 
 async def test_many_small_commits_are_copied_back_too(session: Session) -> None:
