@@ -23,7 +23,7 @@ from agentdb.engine.writer import WriterQueue
 from agentdb.telemetry import logger
 
 if TYPE_CHECKING:
-    from agentdb.engine.sqlite_client import SqliteChannel
+    from agentdb.engine.sqlite_channel import SqliteChannel
 
 LOG_BYTES: Final = 1000 * 4096
 """A log shorter than this is left alone, and one that has grown by it is due; SQLite's own measure."""

@@ -1,25 +1,23 @@
 """The questions that every database engine answers.
 
 The rest of the package asks a `Dialect` and never compares names, so a further engine is one new file here, one line
-in `_MODULES`, and one SQL body per migration.
+in `agentdb.engine.location`, and one SQL body per migration.
 """
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
 from tortoise.exceptions import IntegrityError, OperationalError
 
 from agentdb.config import Settings
-from agentdb.engine.url import Url, parse_url
+from agentdb.engine.url import Url
 from agentdb.engine.values import CHECKS, Checks
 from agentdb.errors import AgentDBError, ConfigurationError, ConflictError, SchemaError, UnavailableError
 
@@ -217,38 +215,6 @@ class Dialect(ABC):
         return f"<{self.title}>"
 
 
-_MODULES: Final[Mapping[str, str]] = {
-    "sqlite": "agentdb.engine.sqlite",
-    "postgresql": "agentdb.engine.postgres",
-    "postgres": "agentdb.engine.postgres",
-    "postgresql+embedded": "agentdb.engine.postgres",
-}
-
-
-def resolve(url: str | None, settings: Settings) -> Target:
-    """Find the database: the argument, else AGENTDB_URL, DB_STORAGE, PGHOST, else a SQLite file of the user.
-
-    Raises:
-        ConfigurationError: A URL that cannot be read, with an unknown engine or an unknown option.
-    """
-    if url is not None:
-        return _target(parse_url(url), settings, source="argument")
-    if settings.url is not None:
-        return _target(parse_url(settings.url.reveal()), settings, source="AGENTDB_URL")
-    if settings.storage is not None:
-        return _target(Url("postgresql+embedded", path=str(settings.storage)), settings, source="DB_STORAGE")
-    if settings.pghost is not None:
-        server = Url(
-            "postgresql",
-            user=settings.pguser,
-            password=settings.pgpassword,
-            hosts=((settings.pghost, settings.pgport),),
-            path=settings.pgdatabase,
-        )
-        return _target(server, settings, source="PGHOST")
-    return _target(Url("sqlite", path=str(data_directory(settings) / "agent.db")), settings, source="default")
-
-
 def no_database(place: Path) -> SchemaError:
     """There is nothing to attach to."""
     return SchemaError(
@@ -256,28 +222,6 @@ def no_database(place: Path) -> SchemaError:
         found=None,
         expected="head",
     )
-
-
-def data_directory(settings: Settings) -> Path:
-    """Where data lives: AGENTDB_HOME, else /var/lib/agentdb in system mode, else the user's data directory."""
-    if settings.home is not None:
-        return settings.home
-    if settings.mode == "system":
-        return Path("/var/lib/agentdb")
-    return platformdirs.user_data_path("agentdb", appauthor=False)
-
-
-def dialect_of(scheme: str) -> Dialect:
-    """The dialect that answers to a URL's scheme.
-
-    Raises:
-        ConfigurationError: No engine of that name.
-    """
-    module = _MODULES.get(scheme)
-    if module is None:
-        raise ConfigurationError(f"No engine is called {scheme!r}. Known are: {', '.join(sorted(_MODULES))}.")
-    dialect: Dialect = importlib.import_module(module).dialect
-    return dialect
 
 
 def read_options(kind: type[OptionsT], defaults: Mapping[str, object], url: Url) -> OptionsT:
@@ -297,7 +241,3 @@ def read_options(kind: type[OptionsT], defaults: Mapping[str, object], url: Url)
 def common_options(settings: Settings) -> dict[str, object]:
     """What the settings say for the options that every engine knows."""
     return {name: getattr(settings, name) for name in Options.model_fields}
-
-
-def _target(url: Url, settings: Settings, *, source: str) -> Target:
-    return dialect_of(url.scheme).target(url, settings, source=source)

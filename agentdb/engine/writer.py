@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from agentdb.engine.group import LARGEST_GROUP, Group, Member
+from agentdb.engine.group import LARGEST_GROUP, Group
+from agentdb.engine.member import Member
 from agentdb.engine.steps import Steps
 from agentdb.errors import AgentDBError
 from agentdb.telemetry import logger

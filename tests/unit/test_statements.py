@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agentdb.engine import Abilities, Dialect
-from agentdb.engine.dialect import dialect_of
+from agentdb.engine.location import dialect_of
 from agentdb.sql import Statement, StatementError, Statements, parse
 
 SQLITE = dialect_of("sqlite")
