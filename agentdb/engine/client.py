@@ -14,13 +14,12 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any, ClassVar, Final, TypeVar
-
-from tortoise.backends.base.client import BaseDBAsyncClient
+from typing import Any, Final, TypeVar
 
 from agentdb.engine.channel import Around, Channel, Result, Work, settle
-from agentdb.engine.dialect import ConnectionLostError, Dialect, Target
+from agentdb.engine.dialect import ConnectionLostError, Target
 from agentdb.engine.steps import Steps
+from agentdb.engine.tortoise_calls import TortoiseCalls
 from agentdb.engine.transaction import Transaction, open_transactions
 from agentdb.errors import DeadlineError, OutcomeUnknownError, TransactionError, UnavailableError
 
@@ -48,7 +47,7 @@ def closed_handle() -> TransactionError:
     return TransactionError("This database handle is closed. Open a new one with agentdb.connect().")
 
 
-class Client(BaseDBAsyncClient, ABC):
+class Client(TortoiseCalls, ABC):
     """A Tortoise backend over channels.
 
     Attributes:
@@ -56,8 +55,6 @@ class Client(BaseDBAsyncClient, ABC):
             loop which is to use it connects here.
         fallbacks: How many groups or batches of writes failed as a whole, so that their members were done one by one.
     """
-
-    dialect: ClassVar[Dialect]
 
     def __init__(self, target: Target) -> None:
         super().__init__(connection_name=ALIAS)
@@ -267,7 +264,10 @@ class Client(BaseDBAsyncClient, ABC):
             answer = error.__cause__.__cause__ if error.__cause__ else None
             raise DeadlineError(f"The statement took over {within_s:.3g} s and was cancelled.") from answer
 
-    # What Tortoise calls.
+    async def fetch(self, sql: str, values: Sequence[Any] | None = None) -> Result:
+        """Run one statement with positional parameters."""
+        encoded = self.dialect.encode(values or ())
+        return await self.run(lambda channel: channel.execute(sql, encoded), writing=self._is_write(sql))
 
     def _check_loop(self) -> bool:
         if not super()._check_loop():
@@ -275,51 +275,3 @@ class Client(BaseDBAsyncClient, ABC):
                 "This database handle was opened in another event loop. Open one handle in each loop."
             )
         return True
-
-    def _in_transaction(self) -> Any:
-        return _TortoiseTransaction(self)
-
-    async def fetch(self, sql: str, values: Sequence[Any] | None = None) -> Result:
-        """Run one statement with positional parameters."""
-        encoded = self.dialect.encode(values or ())
-        return await self.run(lambda channel: channel.execute(sql, encoded), writing=self._is_write(sql))
-
-    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, Sequence[Any]]:
-        result = await self.fetch(query, values)
-        return result.affected, result.rows
-
-    async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[str, Any]]:
-        return [dict(row) for row in (await self.fetch(query, values)).rows]
-
-    async def execute_query_dict_with_affected(
-        self, query: str, values: list[Any] | None = None
-    ) -> tuple[list[dict[str, Any]], int]:
-        result = await self.fetch(query, values)
-        return [dict(row) for row in result.rows], result.affected
-
-    async def execute_insert(self, query: str, values: list[Any]) -> Any:
-        result = await self.fetch(query, values)
-        return dict(result.rows[0]) if result.rows else result.inserted_id
-
-    async def execute_many(self, query: str, values: list[list[Any]]) -> None:
-        rows = [self.dialect.encode(row) for row in values]
-        async with self.transaction():
-            await self.run(lambda channel: channel.execute_many(query, rows))
-
-    async def execute_script(self, query: str) -> None:
-        await self.run(lambda channel: channel.execute_script(query))
-
-
-class _TortoiseTransaction:
-    """`client.transaction()` in the shape that Tortoise's own code enters, with the client as its value."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._block = client.transaction()
-
-    async def __aenter__(self) -> Client:
-        await self._block.__aenter__()
-        return self._client
-
-    async def __aexit__(self, *exc_info: Any) -> None:
-        await self._block.__aexit__(*exc_info)
