@@ -96,8 +96,6 @@ class WriterQueue:
     def close(self) -> None:
         """Answer all who have not had their turn, when it comes, that it is too late."""
         self._is_closed = True
-        if self._watch is not None:
-            self._watch.cancel()
 
     def stop(self) -> None:
         """Interrupt the members that are being run."""
