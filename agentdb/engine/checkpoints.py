@@ -101,9 +101,11 @@ class Checkpoints:
         """Copy what was committed since, while nothing more is."""
         await self._turns.take()
         try:
-            await channel.on_thread(_passive, is_repeatable=False)
+            is_whole = await channel.on_thread(_passive, is_repeatable=False)
         finally:
             self._turns.give_back()
+        if is_whole and self._size() > LARGEST_BYTES:  # the reader that kept it has gone
+            await self._truncate()
 
     async def _truncate(self) -> None:
         """Let the writer wait for the readers of the old log, and empty it."""
@@ -123,8 +125,10 @@ class Checkpoints:
             return 0
 
 
-def _passive(raw: sqlite3.Connection) -> None:
-    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+def _passive(raw: sqlite3.Connection) -> bool:
+    """Copy what can be copied without waiting; whether that was all there was when it began."""
+    _, length, copied = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return bool(length == copied)
 
 
 def _truncating(raw: sqlite3.Connection) -> bool:

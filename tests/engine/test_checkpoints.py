@@ -72,10 +72,11 @@ async def test_what_is_committed_meanwhile_is_copied_too(session: Session, monke
     passive, is_written = checkpoints._passive, threading.Event()
     copied: list[Connection] = []
 
-    def waiting(raw: Connection) -> None:
-        passive(raw)
+    def waiting(raw: Connection) -> bool:
+        is_whole = passive(raw)
         copied.append(raw)
         is_written.wait(10)
+        return is_whole
 
     monkeypatch.setattr(checkpoints, "_passive", waiting)
     await write(session, 5)
