@@ -26,9 +26,9 @@ class AgentDb(Contestant):
         await self.db.close()
 
     @property
-    def fallbacks(self) -> int | None:
-        """How often a group or a batch was redone one by one; None if the engine does not count it."""
-        return getattr(self.db.session.client, "fallbacks", None)
+    def fallbacks(self) -> int:
+        """How often a group or a batch was redone one by one."""
+        return self.db.session.client.fallbacks
 
     async def append(self, talk: Talk, content: Content) -> Message:
         return await self.db.conversations.append(

@@ -54,12 +54,12 @@ class Section:
 
     Attributes:
         rounds: By workload and contestant, each round.
-        fallbacks: By contestant: how often agentdb redid a group or batch one by one; None if nobody counts it.
+        fallbacks: By contestant: how often agentdb redid a group or batch one by one.
     """
 
     engine: str
     rounds: dict[str, dict[str, list[Measured]]] = field(default_factory=dict)
-    fallbacks: dict[str, int | None] = field(default_factory=dict)
+    fallbacks: dict[str, int] = field(default_factory=dict)
 
 
 def run(engine: str, store: Store, plan: Plan, progress: Progress) -> Section:

@@ -128,7 +128,7 @@ def _fill_sqlite(db: sqlite3.Connection, world: World) -> None:
         names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
         db.executemany(
             f'INSERT INTO "{table}" ({names}) VALUES ({marks})',
-            ([sqlite.encode(value) for value in row] for row in rows),
+            map(sqlite.encode, rows),
         )
     budget = BUDGET_USD * 10**10
     for statement in _JSON_TO_DECODE:

@@ -39,6 +39,7 @@ def test_every_contestant_answers_as_the_floor(store: Store, agent_db_engine: st
     section = run(engine, store, Plan(warm, TINY, rounds=1, seconds=0, fewest=2), lambda _: None)
 
     rows = rows_of(section)
+    assert section.fallbacks == {"agentdb": 0}
     assert [row.key for row in rows] == [workload.key for workload in warm]
     for row in rows:
         assert set(row.contestants) == ({"floor"} if row.key.endswith("i") else set(CONTESTANTS))

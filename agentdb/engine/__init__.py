@@ -5,7 +5,8 @@ from __future__ import annotations
 from agentdb.engine.batch import Batcher
 from agentdb.engine.channel import settle
 from agentdb.engine.client import Client
-from agentdb.engine.dialect import Dialect, Target, resolve
+from agentdb.engine.dialect import Dialect, Target
+from agentdb.engine.location import resolve
 from agentdb.engine.session import Abilities, Session
 from agentdb.engine.steps import Insert, Many, Query, Row, Steps
 

@@ -210,7 +210,7 @@ class Batcher(Generic[ItemT, ResultT]):
             steps = partial(self._run, [member.item for member in members])
             flight.leave(members, channel)
             try:
-                answers = (await channel.drive(steps, client.encoded)).get()
+                answers = (await channel.drive(steps, client.dialect.encode)).get()
             except Exception as error:
                 flight.land()
                 self._fail(flight, members, client.translated(error))
@@ -261,6 +261,7 @@ class Batcher(Generic[ItemT, ResultT]):
             self._mark(members, is_repeated=True)
         else:
             self.fallbacks += 1
+            self._session.client.count_fallback()
             self._mark(members, is_alone=True)
 
     def _doubt(self, members: Sequence[Member[ItemT, ResultT]], error: AgentDBError) -> None:

@@ -3,9 +3,12 @@
 SQLite by itself copies the log back into the database within the commit that fills it: every so often one caller waits
 ten times as long. Here the writer never does; a connection of its own does it in the background.
 
+What was committed meanwhile is copied in a short turn of the writer's, so that the next commit starts the log anew. In
+a log that only ever grows each commit also has to make the file longer, which takes the disk twice as long.
+
 Versions before 3.51.3 may damage a database if a checkpoint starts when an earlier one has just copied everything, and
-a commit starts the log anew at the same moment. So between two background checkpoints there are always commits, and
-there is never more than one at a time.
+a commit starts the log anew at the same moment. So between two checkpoints there are always commits, and there is never
+more than one at a time.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from agentdb.engine.writer import WriterQueue
 from agentdb.telemetry import logger
 
 if TYPE_CHECKING:
-    from agentdb.engine.sqlite_client import SqliteChannel
+    from agentdb.engine.sqlite_channel import SqliteChannel
 
 LOG_BYTES: Final = 1000 * 4096
 """A log shorter than this is left alone, and one that has grown by it is due; SQLite's own measure."""
@@ -62,9 +65,9 @@ class Checkpoints:
 
     def committed(self) -> None:
         """Start a checkpoint if one is due. Called after each turn of the writer."""
+        self._commits += 1
         if self._task is not None:
             return
-        self._commits += 1
         size = self._size()
         if size >= LOG_BYTES and (self._commits >= COMMITS or size >= self._size_then + LOG_BYTES):
             self._task = asyncio.get_running_loop().create_task(self._run())
@@ -83,13 +86,26 @@ class Checkpoints:
         try:
             if self._channel is None:
                 self._channel = await self._connect()
+            self._commits = 0
             await self._channel.on_thread(_passive, is_repeatable=False)
             if self._size() > LARGEST_BYTES + self._excess:
                 await self._truncate()
+            elif self._commits:
+                await self._finish(self._channel)
         except sqlite3.Error as error:
             _logger.debug("A checkpoint failed: %s", error)
         finally:
             self._task, self._commits, self._size_then = None, 0, self._size()
+
+    async def _finish(self, channel: SqliteChannel) -> None:
+        """Copy what was committed since, while nothing more is."""
+        await self._turns.take()
+        try:
+            is_whole = await channel.on_thread(_passive, is_repeatable=False)
+        finally:
+            self._turns.give_back()
+        if is_whole and self._size() > LARGEST_BYTES:  # the reader that kept it has gone
+            await self._truncate()
 
     async def _truncate(self) -> None:
         """Let the writer wait for the readers of the old log, and empty it."""
@@ -109,8 +125,10 @@ class Checkpoints:
             return 0
 
 
-def _passive(raw: sqlite3.Connection) -> None:
-    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+def _passive(raw: sqlite3.Connection) -> bool:
+    """Copy what can be copied without waiting; whether that was all there was when it began."""
+    _, length, copied = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return bool(length == copied)
 
 
 def _truncating(raw: sqlite3.Connection) -> bool:

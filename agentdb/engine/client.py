@@ -20,7 +20,6 @@ from agentdb.engine.channel import Around, Channel, Result, Work, settle
 from agentdb.engine.dialect import ConnectionLostError, Dialect, Target
 from agentdb.engine.steps import Steps
 from agentdb.engine.transaction import Transaction, open_transactions
-from agentdb.engine.values import checked
 from agentdb.errors import DeadlineError, OutcomeUnknownError, TransactionError, UnavailableError
 from agentdb.telemetry import logger
 
@@ -51,6 +50,7 @@ class Client(ABC):
     Attributes:
         arrive: Awaited before a statement or a transaction takes a channel. A handle that was made outside of the event
             loop which is to use it connects here.
+        fallbacks: How many groups or batches of writes failed as a whole, so that their members were done one by one.
     """
 
     dialect: ClassVar[Dialect]
@@ -61,6 +61,7 @@ class Client(ABC):
         self.arrive: Callable[[], Awaitable[None]] | None = None
         self.connect_within_s: float = target.options.connect_timeout_s
         self.default_isolation: str | None = None
+        self.fallbacks = 0
         self.log = logger("agentdb.engine")
         self._bound_loop: asyncio.AbstractEventLoop | None = None
 
@@ -87,6 +88,10 @@ class Client(ABC):
     @abstractmethod
     def _is_write(self, sql: str) -> bool:
         """Whether `sql` needs a channel that may write."""
+
+    def count_fallback(self) -> None:
+        """A group or batch of writes is done one by one."""
+        self.fallbacks += 1
 
     async def run(self, work: Work[T], *, writing: bool = True) -> T:
         """Give `work` a channel: the transaction's if one is joined, else a free one for this call alone.
@@ -158,14 +163,14 @@ class Client(ABC):
         self._check_loop()
         joined = self.joined()
         if joined is not None:
-            return await joined.query(steps, self._encoded)
+            return await joined.query(steps, self.dialect.encode)
         if not is_short:
             return await self._snapshot(steps)
         if self.arrive is not None:
             await self.arrive()
         async with self._channel(writing=False) as channel:
             outcome = await self.in_time(
-                lambda channel: channel.drive(steps, self._encoded),
+                lambda channel: channel.drive(steps, self.dialect.encode),
                 channel,
                 within_s=self.options.statement_timeout_s,
             )
@@ -174,7 +179,7 @@ class Client(ABC):
     async def _snapshot(self, steps: Callable[[], Steps[T]]) -> T:
         try:
             async with self._outermost("repeatable read", None, False, _nothing_around) as snapshot:
-                return await snapshot.query(steps, self._encoded)
+                return await snapshot.query(steps, self.dialect.encode)
         except OutcomeUnknownError as error:  # it wrote nothing
             raise UnavailableError("The connection ended during a read.", engine_code=error.engine_code) from error
 
@@ -197,9 +202,9 @@ class Client(ABC):
         self._check_loop()
         joined = self.joined()
         if joined is not None:
-            return await joined.write(steps, self._encoded, told=told)
+            return await joined.write(steps, self.dialect.encode, told=told)
         async with self._outermost(None, self.options.transaction_timeout_s, False, _nothing_around) as transaction:
-            result = await transaction.query(steps, self._encoded)
+            result = await transaction.query(steps, self.dialect.encode)
             if told is not None:
                 transaction.on_commit(partial(told, result))
         return result
@@ -267,9 +272,6 @@ class Client(ABC):
             answer = error.__cause__.__cause__ if error.__cause__ else None
             raise DeadlineError(f"The statement took over {within_s:.3g} s and was cancelled.") from answer
 
-    def _encoded(self, values: Sequence[Any] | None) -> list[Any]:
-        return [self.dialect.encode(checked(value)) for value in values or ()]
-
     def _check_loop(self) -> None:
         if self._bound_loop is not None and self._bound_loop is not asyncio.get_running_loop():
             raise TransactionError(
@@ -282,12 +284,12 @@ class Client(ABC):
 
     async def fetch(self, sql: str, values: Sequence[Any] | None = None) -> Result:
         """Run one statement with positional parameters."""
-        encoded = self._encoded(values)
+        encoded = self.dialect.encode(values or ())
         return await self.run(lambda channel: channel.execute(sql, encoded), writing=self._is_write(sql))
 
     async def execute_many(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters, all or none."""
-        rows = [self._encoded(row) for row in values]
+        rows = [self.dialect.encode(row) for row in values]
         async with self.transaction():
             await self.run(lambda channel: channel.execute_many(sql, rows))
 

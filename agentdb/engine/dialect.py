@@ -1,14 +1,13 @@
 """The questions that every database engine answers.
 
 The rest of the package asks a `Dialect` and never compares names, so a further engine is one new file here, one line
-in `_MODULES`, and one SQL body per migration.
+in `agentdb.engine.location`, and one SQL body per migration.
 """
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
 
 from agentdb.config import Settings
-from agentdb.engine.url import Url, parse_url
+from agentdb.engine.url import Url
+from agentdb.engine.values import CHECKS, Checks
 from agentdb.errors import AgentDBError, ConfigurationError, ConflictError, SchemaError, UnavailableError
 
 if TYPE_CHECKING:
@@ -111,6 +111,9 @@ class Dialect(ABC):
     word_table: ClassVar[WordTable | None] = None
     """Where the words of messages are looked up, if the table that keeps them cannot be indexed for it."""
 
+    checks: ClassVar[Checks] = CHECKS
+    """How the driver takes a value of each type, unless no engine may see it."""
+
     @abstractmethod
     def target(self, url: Url, settings: Settings, *, source: str) -> Target:
         """Locate the database of `url`.
@@ -186,9 +189,14 @@ class Dialect(ABC):
     def placeholder(self, position: int) -> str:
         """How a statement names its parameter number `position`, from 1."""
 
-    @abstractmethod
-    def encode(self, value: Any) -> Any:
-        """A checked Python value as the driver takes it."""
+    def encode(self, values: Sequence[Any]) -> list[Any]:
+        """The parameters of a statement as the driver takes them.
+
+        Raises:
+            InvalidInputError: One that no engine may see.
+        """
+        checks = self.checks
+        return [None if value is None else checks[type(value)](value) for value in values]
 
     @abstractmethod
     def begin(self, isolation: str | None) -> str:
@@ -215,38 +223,6 @@ class Dialect(ABC):
         return f"<{self.title}>"
 
 
-_MODULES: Final[Mapping[str, str]] = {
-    "sqlite": "agentdb.engine.sqlite",
-    "postgresql": "agentdb.engine.postgres",
-    "postgres": "agentdb.engine.postgres",
-    "postgresql+embedded": "agentdb.engine.postgres",
-}
-
-
-def resolve(url: str | None, settings: Settings) -> Target:
-    """Find the database: the argument, else AGENTDB_URL, DB_STORAGE, PGHOST, else a SQLite file of the user.
-
-    Raises:
-        ConfigurationError: A URL that cannot be read, with an unknown engine or an unknown option.
-    """
-    if url is not None:
-        return _target(parse_url(url), settings, source="argument")
-    if settings.url is not None:
-        return _target(parse_url(settings.url.reveal()), settings, source="AGENTDB_URL")
-    if settings.storage is not None:
-        return _target(Url("postgresql+embedded", path=str(settings.storage)), settings, source="DB_STORAGE")
-    if settings.pghost is not None:
-        server = Url(
-            "postgresql",
-            user=settings.pguser,
-            password=settings.pgpassword,
-            hosts=((settings.pghost, settings.pgport),),
-            path=settings.pgdatabase,
-        )
-        return _target(server, settings, source="PGHOST")
-    return _target(Url("sqlite", path=str(data_directory(settings) / "agent.db")), settings, source="default")
-
-
 def no_database(place: Path) -> SchemaError:
     """There is nothing to attach to."""
     return SchemaError(
@@ -254,30 +230,6 @@ def no_database(place: Path) -> SchemaError:
         found=None,
         expected="head",
     )
-
-
-def data_directory(settings: Settings) -> Path:
-    """Where data lives: AGENTDB_HOME, else /var/lib/agentdb in system mode, else the user's data directory."""
-    if settings.home is not None:
-        return settings.home
-    if settings.mode == "system":
-        return Path("/var/lib/agentdb")
-    import platformdirs  # 3 ms for those who name their database
-
-    return platformdirs.user_data_path("agentdb", appauthor=False)
-
-
-def dialect_of(scheme: str) -> Dialect:
-    """The dialect that answers to a URL's scheme.
-
-    Raises:
-        ConfigurationError: No engine of that name.
-    """
-    module = _MODULES.get(scheme)
-    if module is None:
-        raise ConfigurationError(f"No engine is called {scheme!r}. Known are: {', '.join(sorted(_MODULES))}.")
-    dialect: Dialect = importlib.import_module(module).dialect
-    return dialect
 
 
 def read_options(kind: type[OptionsT], defaults: Mapping[str, object], url: Url) -> OptionsT:
@@ -297,7 +249,3 @@ def read_options(kind: type[OptionsT], defaults: Mapping[str, object], url: Url)
 def common_options(settings: Settings) -> dict[str, object]:
     """What the settings say for the options that every engine knows."""
     return {name: getattr(settings, name) for name in Options.model_fields}
-
-
-def _target(url: Url, settings: Settings, *, source: str) -> Target:
-    return dialect_of(url.scheme).target(url, settings, source=source)

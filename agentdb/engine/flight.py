@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from copy import copy
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from agentdb.engine.channel import Answer, Channel
 from agentdb.engine.client import Client
@@ -61,14 +61,6 @@ class MergingClient(Client):
             return error
         translated.__cause__ = error
         return translated
-
-    def encoded(self, values: Sequence[Any]) -> list[Any]:
-        """Parameters as the driver takes them.
-
-        Raises:
-            InvalidInputError: One that no engine may see.
-        """
-        return self._encoded(values)
 
 
 class Item(Protocol):

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from agentdb.engine.channel import HURRY_S, Answer
+from agentdb.engine.channel import HURRY_S
 from agentdb.engine.dialect import Dialect
+from agentdb.engine.member import Member
 from agentdb.engine.patience import Patience
-from agentdb.engine.steps import Encode, Insert, Many, Query, Row, Steps, drive
+from agentdb.engine.steps import Encode, Insert, Many, Query, Row, drive
 from agentdb.engine.transaction import commit_failure
 from agentdb.errors import AgentDBError, ConflictError, DeadlineError
 
@@ -28,67 +28,6 @@ T = TypeVar("T")
 LARGEST_GROUP: Final = 128
 LONGEST_S: Final = 0.005
 """After so long a group takes no further member in, so that the first one does not wait for all."""
-
-
-class Member(Answer[T]):
-    """One unit of work on its way to the writer.
-
-    Attributes:
-        is_alone: It was in a group that failed, and is run again in one of its own.
-        limit: The caller's own deadline.
-    """
-
-    def __init__(
-        self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None, limit: asyncio.Timeout | None
-    ) -> None:
-        super().__init__()
-        self.steps = steps
-        self.limit = limit
-        self.since = self.loop.time()
-        self.is_alone = False
-        self.is_given_up = False
-        self.group: Group | None = None
-        self._told = told
-        self._claim = threading.Lock()
-
-    def claim(self) -> bool:
-        """Whether it is the caller's of this method alone: the writer's to run, or the loop's to answer without."""
-        return self._claim.acquire(blocking=False)
-
-    def again(self) -> None:
-        """Let it be run once more, alone."""
-        self.error, self.result = None, None
-        self.is_alone = True
-        self._claim = threading.Lock()
-
-    def give_up(self) -> bool:
-        """Its caller was cancelled: whether it will never run."""
-        self.is_given_up = True
-        if self.claim():
-            return True
-        if self.group is not None:
-            self.group.hurry(is_late=self.is_late)
-        return False
-
-    def refuse(self, error: AgentDBError) -> None:
-        """Answer without having run it, if nobody has begun it."""
-        if self.claim():
-            self.error = error
-            self.give()
-
-    @property
-    def is_late(self) -> bool:
-        """Whether its caller's deadline has passed."""
-        return self.limit is not None and self.limit.expired()
-
-    def tell(self) -> None:
-        """Tell of its result, which is kept.
-
-        Raises:
-            Exception: Whatever the one who is told raises.
-        """
-        if self.error is None and self._told is not None:
-            self._told(self.result)  # type: ignore[arg-type]  # None is a result where T has it
 
 
 class Group:
@@ -122,12 +61,11 @@ class Group:
         self._limit_s = limit_s
         self._lock_timeout_s = lock_timeout_s
         self._patience = Patience(lock_timeout_s)
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = self._loop.call_later(limit_s, self._expire)
         self._begun_at: float | None = None
         self._is_stopped = False
         self._is_over_limit = False
         self._is_committing = False
+        self._is_over = False
         for member in members:
             member.group = self
 
@@ -140,27 +78,25 @@ class Group:
 
     def stop(self) -> None:
         """Interrupt what it does and roll it back, unless it is being committed already."""
-        if self._timer is None:
-            return  # it is over
+        if self._is_over:
+            return
         self._is_stopped = True
         self._patience.end()
-        self._timer.cancel()
         if not self._is_committing:
             self._raw.interrupt()
             # SQLite forgets an interruption that comes between two statements.
-            self._timer = self._loop.call_later(HURRY_S, self.stop)
+            asyncio.get_running_loop().call_later(HURRY_S, self.stop)
 
     def end(self) -> None:
         """It is over: no interruption may reach the next one."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._is_over = True
 
-    def _expire(self) -> None:
-        waited = 0.0 if self._begun_at is None else time.monotonic() - self._begun_at
-        if waited < self._limit_s:  # it began late: another process held the lock
-            self._timer = self._loop.call_later(self._limit_s - waited, self._expire)
-            return
+    def time_left(self) -> float:
+        """How many seconds it may go on. It begins late where another process holds the lock."""
+        return self._limit_s if self._begun_at is None else self._limit_s - (time.monotonic() - self._begun_at)
+
+    def expire(self) -> None:
+        """Stop it because its time is over."""
         self._is_over_limit = True
         self.stop()
 

@@ -34,14 +34,7 @@ def dollars(value: object) -> Decimal:
         InvalidInputError: Not an int, a decimal text or a Decimal; a float; not finite; more than ten decimals;
             outside ±900,000,000.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
-        raise InvalidInputError(
-            f"An amount of money is a Decimal, an int or a decimal text, found {type(value).__name__} {excerpt(value)}."
-        )
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        raise InvalidInputError(f"An amount of money is a decimal number, found {excerpt(value)}.") from None
+    amount = value if isinstance(value, Decimal) else _decimal(value)
     if not amount.is_finite():
         raise InvalidInputError(f"An amount of money is finite, found {amount}.")
     exact = _in_range(amount)
@@ -95,6 +88,17 @@ def from_database(value: Decimal | float | int) -> Decimal:
     if isinstance(value, int):
         return _of_units(value)
     return _in_range(value if isinstance(value, Decimal) else Decimal(f"{value:.15g}"))
+
+
+def _decimal(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise InvalidInputError(
+            f"An amount of money is a Decimal, an int or a decimal text, found {type(value).__name__} {excerpt(value)}."
+        )
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise InvalidInputError(f"An amount of money is a decimal number, found {excerpt(value)}.") from None
 
 
 def _are_units(rates: Sequence[Any]) -> TypeGuard[Sequence[int]]:

@@ -59,7 +59,13 @@ class Abilities:
 
 
 class Session:
-    """A client with the models that see it."""
+    """A client with the models that see it.
+
+    Attributes:
+        compiled: The statements that were compiled for this database, by domain and name; see `agentdb.sql`.
+    """
+
+    compiled: dict[tuple[str, str], Any]
 
     def __init__(self, target: Target, *, create: bool) -> None:
         self.target = target
@@ -68,6 +74,15 @@ class Session:
         self._modules: Sequence[str] = ()
         self._tortoise: TortoiseSession | None = None
         self._is_open = False
+
+    @property
+    def abilities(self) -> Abilities:
+        """What the database can do."""
+        return self._abilities
+
+    @abilities.setter
+    def abilities(self, abilities: Abilities) -> None:
+        self._abilities, self.compiled = abilities, {}
 
     @property
     def dialect(self) -> Dialect:

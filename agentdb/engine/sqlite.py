@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import NonNegativeInt
 
 from agentdb.config import Settings
 from agentdb.engine.dialect import (
     Dialect,
-    MissingRelationError,
     Options,
-    RefusedError,
     Target,
     common_options,
     read_options,
 )
 from agentdb.engine.money import to_units
 from agentdb.engine.sqlite_catalogue import SqliteCatalogue
+from agentdb.engine.sqlite_errors import translated
 from agentdb.engine.url import Url
+from agentdb.engine.values import CHECKS, Checks, utc
 from agentdb.engine.vectors import sqlite_vec
 from agentdb.engine.word_table import WordTable
 from agentdb.errors import (
     AgentDBError,
     ConfigurationError,
-    DeadlineError,
-    InvalidInputError,
     SchemaError,
     StorageError,
     UnavailableError,
@@ -48,6 +45,11 @@ if TYPE_CHECKING:
     from agentdb.engine.orm import TortoiseClient
 
 _MEMORY: Final = ":memory:"
+
+
+def _time_text(moment: datetime) -> str:
+    # Exactly 32 characters always: mixed widths do not sort by time.
+    return utc(moment).isoformat(sep=" ", timespec="microseconds")
 
 
 class SqliteOptions(Options):
@@ -97,6 +99,7 @@ class SqliteDialect(Dialect):
     title: ClassVar[str] = "SQLite"
     alters_columns: ClassVar[bool] = False
     word_table: ClassVar[WordTable | None] = WordTable()
+    checks: ClassVar[Checks] = Checks({**CHECKS, datetime: _time_text, Decimal: to_units})
 
     def target(self, url: Url, settings: Settings, *, source: str) -> SqliteTarget:
         if url.hosts or url.user or url.password:
@@ -189,84 +192,15 @@ class SqliteDialect(Dialect):
     def placeholder(self, position: int) -> str:
         return f"?{position}"
 
-    def encode(self, value: Any) -> Any:
-        match value:
-            case datetime():
-                # Exactly 32 characters always: mixed widths do not sort by time.
-                return value.isoformat(sep=" ", timespec="microseconds")
-            case Decimal():
-                return to_units(value)
-        return value
-
     def begin(self, isolation: str | None) -> str:
         # A deferred transaction that becomes a writer later does not wait for the lock: 297 of 600 failed.
         return "BEGIN IMMEDIATE"
 
     def translate(self, error: Exception) -> AgentDBError | None:
-        if not isinstance(error, sqlite3.Error):
-            return None
-        code = getattr(error, "sqlite_errorname", "")
-        text = str(error)
-        if code.startswith("SQLITE_CONSTRAINT"):
-            return _refused(code, text)
-        for prefix, answer in _ANSWERS.items():
-            if code.startswith(prefix):
-                return answer(code)
-        if _MISSING.search(text):
-            return MissingRelationError(f"SQLite says {text}", engine_code=code)
-        if text == "integer overflow":  # there is no code of its own for it
-            return InvalidInputError("A sum left the range of 64-bit integers.", engine_code=code)
-        return AgentDBError(f"SQLite refused the statement: {text}.", engine_code=code or None)
+        return translated(error) if isinstance(error, sqlite3.Error) else None
 
 
 dialect: Final = SqliteDialect()
-
-_MISSING: Final = re.compile(r"no such (table|column)|has no column named")
-_COLUMN: Final = re.compile(r"\w+\.(\w+)")
-
-_STORAGE: Final[dict[str, tuple[Literal["full", "read-only", "corrupt", "unreadable"], str]]] = {
-    "SQLITE_FULL": ("full", "The disk, or the quota of this database, is full. Reads go on; free some space."),
-    "SQLITE_IOERR_WRITE": ("full", "The file cannot be written further: disk full or file size limit."),
-    "SQLITE_READONLY": ("read-only", "The database file or its directory is read-only for this process."),
-    "SQLITE_CORRUPT": ("corrupt", "The database file is damaged. Restore a backup."),
-    "SQLITE_NOTADB": ("unreadable", "The file is not a SQLite database. Check the path; nothing was changed."),
-    "SQLITE_CANTOPEN": ("unreadable", "The database file cannot be opened: check path and permissions."),
-}
-
-
-def _storage(prefix: str) -> Callable[[str], AgentDBError]:
-    reason, message = _STORAGE[prefix]
-    return lambda code: StorageError(message, reason=reason, engine_code=code)
-
-
-def _busy(code: str) -> AgentDBError:
-    return UnavailableError("Another process holds the lock of this SQLite file. Nothing was done.", engine_code=code)
-
-
-def _interrupted(code: str) -> AgentDBError:
-    return DeadlineError("The statement was interrupted.", engine_code=code)
-
-
-_ANSWERS: Final[dict[str, Callable[[str], AgentDBError]]] = {
-    "SQLITE_BUSY": _busy,
-    "SQLITE_LOCKED": _busy,
-    "SQLITE_INTERRUPT": _interrupted,
-    **{prefix: _storage(prefix) for prefix in _STORAGE},
-}
-
-
-def _refused(code: str, text: str) -> AgentDBError:
-    # "UNIQUE constraint failed: User.email, User.id", "CHECK constraint failed: name": names only, never values.
-    _, _, names = text.partition(": ")
-    kind = code.removeprefix("SQLITE_CONSTRAINT_").lower()
-    columns = tuple(_COLUMN.findall(names)) if kind != "check" else ()
-    told = f" on {', '.join(columns)}" if columns else ""
-    return RefusedError(
-        f"A {kind} constraint refused the row{told}.",
-        constraint=names if kind == "check" else None,
-        columns=columns,
-        engine_code=code,
-    )
 
 
 @asynccontextmanager

@@ -1,16 +1,16 @@
 """What may be sent to a database at all.
 
 Of 24 odd values SQLite takes 6 that PostgreSQL refuses, and turns NaN into NULL. Every parameter of every statement
-passes `checked` before any engine sees it, so each engine gives the same answer to the same bad input.
+passes one of `CHECKS` before any engine sees it, so each engine gives the same answer to the same bad input.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import orjson
 
@@ -27,6 +27,16 @@ MAX_TIMEOUT_S: Final = 10**9
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
+Check: TypeAlias = Callable[[Any], Any]
+"""Gives a value as every engine can keep it, or refuses it."""
+
+
+class Checks(dict[type, Check]):
+    """A check for each type that a column can have, and for those derived from it."""
+
+    def __missing__(self, kind: type) -> Check:
+        return next((check for base, check in self.items() if issubclass(kind, base)), _refused)
+
 
 def checked(value: Any) -> Any:
     """`value` if every engine can keep it.
@@ -35,26 +45,7 @@ def checked(value: Any) -> Any:
         InvalidInputError: NUL or a lone surrogate in a text, a text over 64 MiB, an integer beyond 64 bits, NaN or an
             infinity, a naive datetime, money out of range, or a type that no column has.
     """
-    match value:
-        case None | bool() | bytes():
-            return value
-        case str():
-            return _text(value)
-        case int():
-            if not INTEGER_MIN <= value <= INTEGER_MAX:
-                raise InvalidInputError(f"An integer has at most 64 bits, found {excerpt(value)}.")
-            return value
-        case float():
-            if not math.isfinite(value):
-                raise InvalidInputError(f"A number is finite, found {value}.")
-            return value
-        case datetime():
-            return utc(value)
-        case Decimal():
-            return dollars(value)
-        case list() | tuple():
-            return [checked(item) for item in value]
-    raise InvalidInputError(f"No column keeps a {type(value).__name__}, found {excerpt(value)}.")
+    return CHECKS[type(value)](value)
 
 
 def now() -> datetime:
@@ -159,6 +150,30 @@ def _json_checked(value: Any, depth: int) -> None:
             raise InvalidInputError(f"JSON cannot say a {type(value).__name__}, found {excerpt(value)}.")
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
+def _integer(value: int) -> int:
+    if not INTEGER_MIN <= value <= INTEGER_MAX:
+        raise InvalidInputError(f"An integer has at most 64 bits, found {excerpt(value)}.")
+    return value
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise InvalidInputError(f"A number is finite, found {value}.")
+    return value
+
+
+def _each(values: Sequence[Any]) -> list[Any]:
+    return [checked(value) for value in values]
+
+
+def _refused(value: Any) -> Any:
+    raise InvalidInputError(f"No column keeps a {type(value).__name__}, found {excerpt(value)}.")
+
+
 def _text(value: str) -> str:
     if "\x00" in value:
         raise InvalidInputError(f"A text has no NUL character, found one at position {value.index(chr(0))}.")
@@ -175,6 +190,21 @@ def _utf8_size(value: str) -> int:
         raise InvalidInputError(
             f"A text has no lone surrogate, found {value[error.start]!r} at position {error.start}."
         ) from None
+
+
+_BY_TYPE: Final[Mapping[type, Check]] = {
+    type(None): _same,
+    bool: _same,
+    bytes: _same,
+    str: _text,
+    int: _integer,
+    float: _finite,
+    datetime: utc,
+    Decimal: dollars,
+    list: _each,
+    tuple: _each,
+}
+CHECKS: Final = Checks(_BY_TYPE)
 
 
 def _plain(value: object) -> dict[str, Any] | list[Any]:

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from agentdb.engine.group import LARGEST_GROUP, Group, Member
+from agentdb.engine.group import LARGEST_GROUP, Group
+from agentdb.engine.member import Member
 from agentdb.engine.steps import Steps
 from agentdb.errors import AgentDBError
 from agentdb.telemetry import logger
@@ -30,12 +31,10 @@ class WriterQueue:
     Args:
         run: Runs members in one transaction.
         after: Called after each turn.
+        redone: Called when a group was rolled back, so that its members are run again one by one.
         patience_s: How long a member waits for its turn.
         impatient: What it is told then.
         closed: What it is told after `close`.
-
-    Attributes:
-        fallbacks: How many groups were rolled back, so that their members were run again one by one.
     """
 
     def __init__(
@@ -43,13 +42,14 @@ class WriterQueue:
         run: GroupRunner,
         *,
         after: Callable[[], None],
+        redone: Callable[[], None],
         patience_s: float,
         impatient: Callable[[], AgentDBError],
         closed: Callable[[], AgentDBError],
     ) -> None:
-        self.fallbacks = 0
         self._run = run
         self._after = after
+        self._redone = redone
         self._patience_s = patience_s
         self._impatient = impatient
         self._closed = closed
@@ -57,6 +57,7 @@ class WriterQueue:
         self._is_taken = False
         self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
+        self._watch: asyncio.TimerHandle | None = None
         self._group: Group | None = None
 
     async def take(self) -> None:
@@ -111,8 +112,23 @@ class WriterQueue:
                     return
             elif members := self._gathered():
                 self._group = self._run(members, self._finish)
+                if self._watch is None:
+                    self._watch_over(self._group)
                 return
         self._is_taken = False
+
+    def _watch_over(self, group: Group) -> None:
+        """Stop it when its time is over. One timer serves many groups: each would end long before its own."""
+        self._watch = asyncio.get_running_loop().call_later(group.time_left(), self._look)
+
+    def _look(self) -> None:
+        self._watch = None
+        if self._group is None:
+            return
+        if self._group.time_left() > 0:
+            self._watch_over(self._group)
+        else:
+            self._group.expire()
 
     def _gathered(self) -> list[Member[Any]]:
         """The members that come next and may share a transaction."""
@@ -145,7 +161,8 @@ class WriterQueue:
         asyncio.get_running_loop().call_soon(self._next)
 
     def _repeat(self, members: list[Member[Any]]) -> None:
-        self.fallbacks += bool(members)
+        if members:
+            self._redone()
         for member in reversed(members):
             if member.is_given_up:  # a moment ago: nobody else will answer its caller
                 member.give()

@@ -47,6 +47,17 @@ class Compiled:
     parameters: tuple[str, ...]
     expected: frozenset[str]
 
+    def values(self, given: Mapping[str, Any]) -> list[Any]:
+        """What is given, in the order of the placeholders.
+
+        Raises:
+            KeyError: It is not what is expected.
+        """
+        values = [given[name] for name in self.parameters]
+        if not len(values) == len(given) == len(self.expected) and given.keys() != self.expected:
+            raise KeyError
+        return values
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -91,10 +102,11 @@ class Statements:
             StatementError: No such statement, or the values are not those that it names.
         """
         compiled = self.compiled(session, name)
-        if values.keys() != compiled.expected:
+        try:
+            return Query(compiled.sql, compiled.values(values))
+        except KeyError:
             missing, unknown = sorted(compiled.expected - values.keys()), sorted(values.keys() - compiled.expected)
-            raise StatementError(f"{self.domain}.{name}: missing parameters {missing}, unknown parameters {unknown}.")
-        return Query(compiled.sql, [values[parameter] for parameter in compiled.parameters])
+        raise StatementError(f"{self.domain}.{name}: missing parameters {missing}, unknown parameters {unknown}.")
 
     def many(self, session: Session, name: str, /, rows: Sequence[Mapping[str, Any]]) -> Many:
         """A statement for each of `rows`, which all name its parameters."""
@@ -127,16 +139,23 @@ class Statements:
 
     def compiled(self, session: Session, name: str) -> Compiled:
         """A statement as the database of `session` takes it."""
-        key = (name, session.dialect.name, session.abilities)
-        if key not in self._compiled:
-            self._compiled[key] = self._find(name, session.dialect).compiled(session.dialect, session.abilities)
-        return self._compiled[key]
+        known = session.compiled.get((self.domain, name))
+        if known is None:
+            known = session.compiled[self.domain, name] = self._for(name, session.dialect, session.abilities)
+        return known
 
     @cached_property
     def all(self) -> Mapping[tuple[str, str | None], Statement]:
         """Every statement by its name and the engine that it serves."""
         text = files("agentdb.sql").joinpath(f"{self.domain}.sql").read_text("utf-8")
         return parse(text, source=f"{self.domain}.sql")
+
+    def _for(self, name: str, dialect: Dialect, abilities: Abilities) -> Compiled:
+        """Compiled once for all sessions."""
+        key = (name, dialect.name, abilities)
+        if key not in self._compiled:
+            self._compiled[key] = self._find(name, dialect).compiled(dialect, abilities)
+        return self._compiled[key]
 
     def _find(self, name: str, dialect: Dialect) -> Statement:
         found = self.all.get((name, dialect.name)) or self.all.get((name, None))

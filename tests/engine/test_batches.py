@@ -220,7 +220,7 @@ async def test_a_statement_that_fails_is_redone_one_by_one(roles: Roles, postgre
 
     assert [one is None for one in found] == [False, False, False, True, False]
     assert [len(flight) for flight in roles.flights] == [5, 5, 1, 1, 1, 1, 1]
-    assert roles.fallbacks == 1
+    assert roles.fallbacks == roles._session.client.fallbacks == 1
     assert await names(postgres_url) == ["a", "b", "c", "same"]
 
 

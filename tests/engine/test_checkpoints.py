@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from sqlite3 import connect
+from sqlite3 import Connection, connect
 
 import pytest
 
@@ -64,6 +65,31 @@ async def test_the_log_does_not_grow_with_what_is_written(session: Session, monk
 
     assert log_of(session).stat().st_size < 40_000_000
     assert file_of(session.target.shown).stat().st_size > 20_000_000
+
+
+async def test_what_is_committed_meanwhile_is_copied_too(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the next commit uses the log from its beginning, though writes never pause."""
+    passive, is_written = checkpoints._passive, threading.Event()
+    copied: list[Connection] = []
+
+    def waiting(raw: Connection) -> bool:
+        is_whole = passive(raw)
+        copied.append(raw)
+        is_written.wait(10)
+        return is_whole
+
+    monkeypatch.setattr(checkpoints, "_passive", waiting)
+    await write(session, 5)
+    while not copied:
+        await asyncio.sleep(0.01)
+    await session.write(partial(add, "meanwhile"))
+    size = log_of(session).stat().st_size
+    is_written.set()
+    await idle(session)
+    await session.write(partial(add, "afterwards"))
+
+    assert len(copied) == 2
+    assert log_of(session).stat().st_size == size
 
 
 async def test_many_small_commits_are_copied_back_too(session: Session) -> None:

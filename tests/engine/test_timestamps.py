@@ -47,7 +47,7 @@ async def test_every_stored_timestamp_has_32_characters(sqlite_url: str) -> None
 @given(MOMENTS, MOMENTS)
 def test_the_order_of_texts_is_the_order_of_time(one: datetime, other: datetime) -> None:
     """From the year 2 to 9998, with and without microseconds, from any zone."""
-    texts = [dialect.encode(checked(moment)) for moment in (one, other)]
+    texts = dialect.encode([one, other])
 
     assert [len(text) for text in texts] == [32, 32]
     assert (texts[0] < texts[1]) == (one < other)

@@ -14,7 +14,7 @@ import pytest
 from aerich.utils import decompress_dict, get_formatted_compressed_data
 
 from agentdb.engine import Session
-from agentdb.engine.dialect import dialect_of
+from agentdb.engine.location import dialect_of
 from agentdb.errors import SchemaError
 from agentdb.lifecycle.makemigrations import Draft, Source, draft, main, write
 from agentdb.lifecycle.migrate import Migrator

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from agentdb.engine import Session
-from agentdb.engine.dialect import dialect_of
+from agentdb.engine.location import dialect_of
 from agentdb.engine.values import now
 from agentdb.errors import AgentDBError, SchemaError, TransactionError
 from agentdb.lifecycle.migrate import Migrator, Step

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from agentdb.engine import Session
-from agentdb.engine.dialect import Dialect, dialect_of
+from agentdb.engine.dialect import Dialect
 from agentdb.engine.introspection import Column, ForeignKey, NamedColumns, Schema, Table
+from agentdb.engine.location import dialect_of
 from agentdb.lifecycle.migrate import Migrator
 from agentdb.lifecycle.schema import differences, expected_schema, read_schema
 from agentdb.models import INTERNAL_TABLES, TABLES

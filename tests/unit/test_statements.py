@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agentdb.engine import Abilities, Dialect
-from agentdb.engine.dialect import dialect_of
+from agentdb.engine.location import dialect_of
 from agentdb.sql import Statement, StatementError, Statements, parse
 
 SQLITE = dialect_of("sqlite")
@@ -60,6 +60,17 @@ def test_a_part_is_left_out_where_the_ability_is_missing() -> None:
     assert Statement("x", None, text).parameters == {"a", "b", "c"}
 
 
+def test_what_is_left_out_is_named_by_a_call_all_the_same() -> None:
+    """Else a mistake would show only on a database of the other kind."""
+    text = "SELECT :a /* if request_ids */ , :b /* end */ , :c"
+    made = Statement("x", None, text).compiled(POSTGRES, ORIGINAL)
+
+    assert made.values({"c": 3, "b": 2, "a": 1}) == [1, 3]
+    for wrong in ({"a": 1, "c": 3}, {"a": 1, "c": 3, "d": 4}, {"a": 1, "b": 2, "d": 4}):
+        with pytest.raises(KeyError):
+            made.values(wrong)
+
+
 def test_each_ability_is_asked_for_itself() -> None:
     """One may be missing while another is there."""
     text = "/* if request_ids */ a /* end */ /* if support_tables */ b /* end */"
@@ -105,6 +116,7 @@ class Recorder:
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self.abilities = Abilities()
+        self.compiled: dict[tuple[str, str], Any] = {}
         self.sent: list[tuple[str, list[Any]]] = []
 
     async def fetch(self, sql: str, values: list[Any]) -> list[dict[str, Any]]:
