@@ -86,17 +86,17 @@ def item_of(values: Mapping[str, Any]) -> Item:
     )
 
 
-def items_of(values: Sequence[Mapping[str, Any]]) -> tuple[Item, ...]:
-    """The rows of one call.
+def items_of(values: Sequence[Mapping[str, Any]], what: str) -> tuple[Item, ...]:
+    """The rows of one call, whose argument is called `what`.
 
     Raises:
         InvalidInputError: None, more than 100, or one that is wrong.
     """
     if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
-        raise InvalidInputError(f"items is a list of mappings, found {type(values).__name__} {excerpt(values)}.")
+        raise InvalidInputError(f"{what} is a list of mappings, found {type(values).__name__} {excerpt(values)}.")
     if not 1 <= len(values) <= MAX_ITEMS:
-        raise InvalidInputError(f"One call records 1 to {MAX_ITEMS} items, found {len(values)}.")
-    return tuple(about(f"items[{position}]", item_of, one) for position, one in enumerate(values))
+        raise InvalidInputError(f"{what}: one call records 1 to {MAX_ITEMS} items, found {len(values)}.")
+    return tuple(about(f"{what}[{position}]", item_of, one) for position, one in enumerate(values))
 
 
 class Charges(Balances):

@@ -223,7 +223,7 @@ class Turns(Messages, Contexts):
 
 def _items_of(usage: Any) -> tuple[charges.Item, ...]:
     """The usage of a turn, which may have none."""
-    return () if isinstance(usage, (list, tuple)) and not usage else items_of(usage)
+    return () if isinstance(usage, (list, tuple)) and not usage else items_of(usage, "usage")
 
 
 def _told(place: Place, finished: Finished) -> Iterable[Event]:

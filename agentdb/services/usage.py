@@ -128,7 +128,7 @@ class UsageService(Reservations, Reports):
         """
         report = Report(
             identifier(user_id, "user_id"),
-            items_of(items),
+            items_of(items, "items"),
             request_key(request_id),
             is_enforced=flag(enforce_budget, "enforce_budget"),
         )

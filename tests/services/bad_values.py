@@ -405,6 +405,10 @@ ITEMS = Kind(
         Bad("70 MB", lambda world: [{**_FIELD, "type": world.huge}], "items[0]: type: A text has at most"),
     ),
 )
+USED = Kind(
+    ITEMS.annotation,
+    tuple(replace(one, says=one.says.replace("items[", "usage[")) for one in ITEMS.refused if one.label != "empty"),
+)
 RESPONSE = Kind(
     "Mapping[str, Any]",
     (

@@ -49,7 +49,7 @@ def canonical(value: Any) -> Any:
             return {key: canonical(item) for key, item in value.items()}
         case frozenset():
             return sorted(value)
-        case list() | tuple():
+        case Sequence():
             return [canonical(item) for item in value]
     assert is_dataclass(value), type(value)
     return {"event": type(value).__name__, **{one.name: canonical(getattr(value, one.name)) for one in fields(value)}}

@@ -125,6 +125,7 @@ _ttl: Final = {
     "request_id": keys,
 }
 _usage_item: Final = st.fixed_dictionaries({"model": _models}, optional={**_counts, **_pointers, "type": _types})
+_usage_items: Final = mostly(st.lists(_usage_item, min_size=1, max_size=3), [[], None, [1], [{"unit": "x"}]])
 _response: Final = st.fixed_dictionaries(
     {},
     optional={
@@ -224,9 +225,19 @@ CALLS: Final[Mapping[str, Sequence[Mapping[str, Values]]]] = {
         {**_conversation, "messages": messages},
         {"expected_parent": maybe(some("message")), "request_id": keys},
     ),
+    "conversations.begin_turn": (_conversation, {"agent": maybe(some("agent") | names), "limit": limits}),
     "conversations.context": (_conversation, {"limit": limits}),
     "conversations.count": (_user, {"agent_id": maybe(some("agent")), "deleted": flags}),
     "conversations.delete": (_conversation, {}),
+    "conversations.finish_turn": (
+        {**_conversation, "messages": messages},
+        {
+            "usage": _usage_items,
+            "expected_parent": maybe(some("message")),
+            "request_id": keys,
+            "enforce_budget": flags,
+        },
+    ),
     "conversations.get": (_conversation, {}),
     "conversations.history": (_conversation, _page),
     "conversations.list": (_user, {"agent_id": maybe(some("agent")), "deleted": flags, **_page}),
@@ -286,7 +297,7 @@ CALLS: Final[Mapping[str, Sequence[Mapping[str, Values]]]] = {
         },
     ),
     "usage.record_many": (
-        {**_user, "items": mostly(st.lists(_usage_item, min_size=1, max_size=3), [[], None, [1], [{"unit": "x"}]])},
+        {**_user, "items": _usage_items},
         {"request_id": keys, "enforce_budget": flags},
     ),
     "usage.release": ({**_user, "reservation_id": some("reservation")}, {}),

@@ -12,7 +12,9 @@ from agentdb.records import Agent, AgentSummary, Conversation, Message, Model, P
 from agentdb.records.agents import Prompt, Tool
 from agentdb.records.base import FrozenRecord
 from agentdb.records.conversations import Context
+from agentdb.records.turns import FinishedTurn
 from agentdb.records.usage import Reservation
+from agentdb.services._made import Made
 from agentdb.types import Page, Price
 from tests.services.operations import Again, Call, Kept, NextPage, Seen
 
@@ -116,9 +118,11 @@ def parts_of(value: Any) -> list[Any]:
             return [value]
         case Page():
             return [*parts_of(value.items), *([value] if value.next_cursor is not None else [])]
-        case Context():
+        case Context():  # a turn is one too
             return [*parts_of(value.messages), *parts_of(value.resources)]
-        case tuple():
+        case FinishedTurn():
+            return parts_of(value.messages)
+        case tuple() | Made():
             return [part for item in value for part in parts_of(item)]
         case FrozenRecord() if isinstance(value, tuple(_KINDS)):
             inner = [getattr(value, name, None) for name in ("prompt", "tools", "api_key")]
