@@ -59,7 +59,7 @@ def cost_usd(tokens: Tokens, price: Sequence[Decimal | float | int | None]) -> D
     total = _ZERO
     for n, rate in zip(tokens, rates, strict=True):
         total = _EXACT.fma(rate if isinstance(rate, Decimal) else from_database(rate), n, total)
-    return _in_range(_EXACT.scaleb(total, -3))
+    return _in_range(_EXACT.quantize(_EXACT.scaleb(total, -3), _UNIT))  # what a refusal says is rounded too
 
 
 def sum_usd(amounts: Iterable[Decimal]) -> Decimal:

@@ -102,5 +102,5 @@ def columns_of(messages: SentMany) -> dict[str, str | None]:
     return {
         "contents": f"[{','.join(messages.contents)}]",
         "roles": "".join(messages.roles),
-        "parents": orjson.dumps(messages.parent_ids).decode() if any(messages.parent_ids) else None,
+        "parents": orjson.dumps(messages.parent_ids).decode() if messages.parents else None,
     }

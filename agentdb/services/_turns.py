@@ -22,7 +22,7 @@ from agentdb.services._appending import Place, place_of
 from agentdb.services._balances import balance_of
 from agentdb.services._charges import Charges, Outcome, items_of
 from agentdb.services._contexts import Contexts, Found
-from agentdb.services._input import MAX_PAGE, flag, id_or_name, optional_identifier, page_size, request_key
+from agentdb.services._input import MAX_PAGE, flag, key, optional_identifier, page_size, request_key
 from agentdb.services._messages import AppendedMany, Messages, appended_messages, batch_of
 from agentdb.services._requests import another_call
 from agentdb.services._turn_finish import Finish, Finished, finish_courier
@@ -80,7 +80,7 @@ class Turns(Messages, Contexts):
             DeadlineError: `timeout` has passed.
         """
         place, size = place_of(conversation_id, user_id), page_size(limit)
-        named = None if agent is None else id_or_name(agent, "agent")
+        named = None if agent is None else key(agent, "agent")
         found, resolved = await self._query(partial(self._begin, place, size, named), timeout)
         return Turn.from_row(
             found.first,
@@ -146,16 +146,12 @@ class Turns(Messages, Contexts):
             charge=None if finished.outcome is None else finished.outcome.charge,
         )
 
-    def _begin(
-        self, place: Place, limit: int, named: tuple[int | None, str | None] | None
-    ) -> Steps[tuple[Found, Agent | None]]:
+    def _begin(self, place: Place, limit: int, named: int | str | None) -> Steps[tuple[Found, Agent | None]]:
         found = yield from self._found(place, limit, partial(_STATEMENTS.rows, self._session, "begin", now=now()))
-        agent_id, name = named or (found.first["conversation.agentID"], None)
-        if name is not None:
-            return found, (yield from self._agents._resolved_name(place.user_id, name))
-        if agent_id is not None:
-            return found, (yield from self._agents._resolved(place.user_id, agent_id))
-        return found, None
+        if isinstance(named, str):
+            return found, (yield from self._agents._resolved_name(place.user_id, named))
+        agent_id = found.first["conversation.agentID"] if named is None else named
+        return found, None if agent_id is None else (yield from self._agents._resolved(place.user_id, agent_id))
 
     def _finish(self, turn: Finish) -> Steps[Finished]:
         """Refusals come before the first write."""
