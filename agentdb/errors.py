@@ -170,7 +170,7 @@ class BudgetError(AgentDBError):
 
     def __init__(self, *, user_id: int, cost: Decimal, remaining: Decimal) -> None:
         super().__init__(
-            f"User {user_id} has {remaining} US dollars left, the charge is {cost}. "
+            f"User {user_id} has {remaining:f} US dollars left, the charge is {cost:f}. "
             "Raise the budget, or ask for less. What has been spent already is recorded without enforce_budget."
         )
         self.user_id, self.cost, self.remaining = user_id, cost, remaining

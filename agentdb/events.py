@@ -2,7 +2,8 @@
 
 A service publishes an event once the outermost transaction is kept, and waits for nobody. Each subscriber has a queue
 of its own; one that is too slow for it misses events and is told how many, at their place in the order. Subscribers
-live in the event loop of the database handle.
+live in the event loop of the database handle. A call whose connection was lost while it was being committed, and that
+then found it done, publishes nothing.
 """
 
 from __future__ import annotations

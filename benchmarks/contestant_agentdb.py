@@ -52,7 +52,14 @@ class AgentDb(Contestant):
         return await self.db.access.authenticate(api_key)
 
     async def bulk(self, talk: Talk, messages: Sequence[dict[str, Any]]) -> None:
-        await self.db.conversations.append_many(talk.conversation_id, user_id=talk.user_id, messages=messages)
+        for _ in await self._append_many(talk, messages):
+            pass  # a record is made when it is asked for
+
+    async def bulk_beside(self, talk: Talk, messages: Sequence[dict[str, Any]]) -> None:
+        await self._append_many(talk, messages)
+
+    async def _append_many(self, talk: Talk, messages: Sequence[dict[str, Any]]) -> Sequence[Any]:
+        return await self.db.conversations.append_many(talk.conversation_id, user_id=talk.user_id, messages=messages)
 
     async def recent(self, user_id: int) -> Sequence[Any]:
         return (await self.db.conversations.list(user_id=user_id, limit=20)).items

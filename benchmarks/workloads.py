@@ -70,7 +70,7 @@ async def authenticate(one: Contestant, world: World, number: int) -> Any:
 
 async def bulk(one: Contestant, world: World, number: int) -> Any:
     """Encode and insert 20,000 messages of 600 bytes into one conversation of this user, whose `updatedAt` moves, in
-    one transaction, by `executemany` or COPY. The floors give no ids back."""
+    one transaction, by `executemany` or COPY. The floors give no ids back; every record that agentdb gives is read."""
     return await one.bulk(world.spare_talk(number), world.bulk)
 
 

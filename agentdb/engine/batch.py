@@ -9,8 +9,9 @@ somebody else has locked, members with other keys may leave beside it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, Generic, TypeAlias
 
@@ -42,6 +43,10 @@ _SHARED: Final = (AccessDeniedError, ConfigurationError, SchemaError, StorageErr
 Run: TypeAlias = Callable[[Sequence[ItemT]], Steps[Sequence["ResultT | AgentDBError | None"]]]
 """Steps of exactly one statement, with an answer for each item: its result, the error that refuses it, or None for one
 that this statement does not decide. For the last two nothing was done."""
+
+
+Otherwise: TypeAlias = Callable[[float | None], Awaitable[ResultT]]
+"""Does a write in another way, within so many seconds."""
 
 
 class Batcher(Generic[ItemT, ResultT]):
@@ -76,26 +81,44 @@ class Batcher(Generic[ItemT, ResultT]):
         )
 
     async def join(
-        self, item: ItemT, *, timeout_s: float | None = None, on_commit: Callable[[ResultT], None] | None = None
+        self,
+        item: ItemT,
+        *,
+        otherwise: Otherwise[ResultT] | None = None,
+        timeout_s: float | None = None,
+        on_commit: Callable[[ResultT], None] | None = None,
     ) -> ResultT | None:
         """Send `item` with whatever else is sent at this time.
 
         Args:
+            otherwise: Another way to do it, or to say why not, where the statement did not decide it.
             timeout_s: For the whole call with its repetitions.
-            on_commit: Called with the result once it is kept, also when the caller was cancelled meanwhile.
+            on_commit: Called with the result once the statement is kept, also when the caller was cancelled meanwhile.
 
         Returns:
-            Its result; None if nothing was done, and another way has to do it or to say why not.
+            Its result; None if nothing was done and there is no other way.
 
         Raises:
             DeadlineError: `timeout_s` has passed, or it took longer than a transaction may; nothing was done.
-            OutcomeUnknownError: The connection was lost, and there is no request_id under which to find out.
+            OutcomeUnknownError: The connection was lost, and no request_id to find out by, or no time.
             TransactionError: The handle is closed.
         """
         self._check_in()
         if timeout_s is not None and seconds(timeout_s) <= 0:
             raise DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
+        since = time.monotonic()
         member: Member[ItemT, ResultT] = Member(item, timeout_s=timeout_s, on_commit=on_commit)
+        result = await self._sent(member, timeout_s)
+        if result is not None or otherwise is None:
+            return result
+        try:
+            return await otherwise(None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - since)))
+        except (DeadlineError, UnavailableError) as error:
+            if member.doubts:  # what a lost connection had been given may be kept
+                raise in_doubt(error) from error
+            raise
+
+    async def _sent(self, member: Member[ItemT, ResultT], timeout_s: float | None) -> ResultT | None:
         self._waiting.append(member)
         self._depart()
         if timeout_s is None:
@@ -200,6 +223,13 @@ class Batcher(Generic[ItemT, ResultT]):
         Raises:
             UnavailableError: It was not done; who was aboard waits again.
         """
+        flight.is_looking = True
+        try:
+            await self._carry_boarded(flight)
+        finally:
+            flight.is_looking = False
+
+    async def _carry_boarded(self, flight: Flight[ItemT, ResultT]) -> None:
         client = flight.client
         if client.arrive is not None:
             await client.arrive()
@@ -231,6 +261,9 @@ class Batcher(Generic[ItemT, ResultT]):
         elif answer is not None:
             member.result = answer
             self._tell(member, answer)
+        elif member.is_late:
+            member.refuse_late()
+            return
         member.give()
 
     def _tell(self, member: Member[ItemT, ResultT], result: ResultT) -> None:

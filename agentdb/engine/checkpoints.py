@@ -59,12 +59,18 @@ class Checkpoints:
         self._writer = writer
         self._channel: SqliteChannel | None = None
         self._task: asyncio.Task[None] | None = None
+        self._changes = 0
         self._commits = 0
         self._size_then = 0
         self._excess = 0
 
     def committed(self) -> None:
-        """Start a checkpoint if one is due. Called after each turn of the writer."""
+        """Start a checkpoint if one is due. Called after each turn of the writer, which may have written nothing."""
+        writer = self._writer()
+        changes = self._changes if writer is None else writer.raw.total_changes
+        if changes == self._changes:
+            return
+        self._changes = changes
         self._commits += 1
         if self._task is not None:
             return

@@ -1,9 +1,6 @@
 """What the engines' clients share: transactions that survive cancellation, deadlines, and one funnel for values.
 
-Tortoise's own backends lose data when a task is cancelled inside a transaction (a cancelled BEGIN kills SQLite for the
-process, twelve cancelled transactions empty a pool of five), cannot serve two engines in one process, and let driver
-errors through. Here a dialect supplies `Channel`s, connections that run one statement at a time, and everything else
-is written once.
+A dialect supplies `Channel`s, connections that run one statement at a time, and everything else is written once, here.
 """
 
 from __future__ import annotations

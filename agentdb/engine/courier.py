@@ -20,7 +20,7 @@ class Courier(Batcher[ItemT, ResultT]):
         if self._client is None:
             return
         ready = {member.item.key for member in self._waiting} - self._keys_under_way()
-        if len(ready) > sum(not flight.members for flight in self._flights):  # which still look for a connection
+        if len(ready) > sum(flight.is_looking for flight in self._flights):
             flight: Flight[ItemT, ResultT] = Flight(self._client, on_slow=self._depart)
             self._flights[flight] = asyncio.ensure_future(self._fly(flight))
 

@@ -1,7 +1,7 @@
 """The questions that every database engine answers.
 
-The rest of the package asks a `Dialect` and never compares names, so a further engine is one new file here, one line
-in `agentdb.engine.location`, and one SQL body per migration.
+The rest of the package asks a `Dialect` and never compares names, so a further engine is new files here, one line in
+`agentdb.engine.location`, and one SQL body per migration.
 """
 
 from __future__ import annotations

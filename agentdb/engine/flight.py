@@ -165,6 +165,7 @@ class Flight(Generic[ItemT, ResultT]):
     Attributes:
         members: Who is aboard while the statement runs.
         hopeful: Who learns of it if none can leave.
+        is_looking: It waits for a connection, to take members aboard.
         is_slow: It has been under way for a while.
         is_stopped: The server was asked to stop it.
     """
@@ -174,6 +175,7 @@ class Flight(Generic[ItemT, ResultT]):
         self.client = client
         self.members: Sequence[Member[ItemT, ResultT]] = ()
         self.hopeful: Sequence[Member[ItemT, ResultT]] = ()
+        self.is_looking = True
         self.is_slow = self.is_stopped = False
         self._is_unwanted = self._is_overdue = False
         self._limit_s = min(options.statement_timeout_s, options.transaction_timeout_s)
@@ -185,6 +187,7 @@ class Flight(Generic[ItemT, ResultT]):
     def leave(self, members: Sequence[Member[ItemT, ResultT]], channel: InterruptibleChannel) -> None:
         """From now on the server works on it."""
         self.members, self._channel = members, channel
+        self.is_looking = False
         self.is_slow = self.is_stopped = self._is_unwanted = self._is_overdue = False
         for member in members:
             member.flight = self

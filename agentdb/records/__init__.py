@@ -6,7 +6,7 @@ from agentdb.records.access import CreatedUser, Identity, Policy, Role, User
 from agentdb.records.agents import Agent, AgentShare, AgentSummary, Prompt, Tool
 from agentdb.records.base import FrozenRecord
 from agentdb.records.catalog import Model, Provider
-from agentdb.records.conversations import Conversation, Message
+from agentdb.records.conversations import Context, Conversation, ConversationPreview, Message
 from agentdb.records.knowledge import Chunk, ChunkHit, Resource
 from agentdb.records.search import MessageHit
 from agentdb.records.turns import FinishedTurn, Turn
@@ -19,7 +19,9 @@ __all__ = [
     "Charge",
     "Chunk",
     "ChunkHit",
+    "Context",
     "Conversation",
+    "ConversationPreview",
     "CreatedUser",
     "FinishedTurn",
     "FrozenRecord",

@@ -1,4 +1,7 @@
-"""Recording what calls have cost, as steps: the facts, the charge, the rows. Refusals come before the first write."""
+"""Recording what calls have cost, as steps: the facts, the charge, the rows.
+
+Refusals come before the first write, but for that of a user whose expired reservations were just given back.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,19 @@ class Item:
     type: str | None
     agent_id: int | None
     message_id: int | None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """By the names of parameters, but for the model."""
+        return {
+            "type": self.type,
+            "agent_id": self.agent_id,
+            "message_id": self.message_id,
+            "input_tokens": self.tokens.input,
+            "output_tokens": self.tokens.output,
+            "cache_read_tokens": self.tokens.cache_read,
+            "cache_write_tokens": self.tokens.cache_write,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +178,11 @@ class Charges(Balances):
         """The ids of the new rows, in the order of the items."""
         shared = {"user_id": report.user_id, "request_id": report.request_id, "now": moment}
         if len(report.items) == 1:
-            columns = _columns(report.items[0], models[0])
+            values = report.items[0].columns | {"model_id": models[0], "cost": costs[0]}
             index = None if report.request_id is None else 0
-            return (
-                yield from _STATEMENTS.inserted(
-                    self._session, "record", **shared, **columns, cost=costs[0], request_index=index
-                )
-            )
+            return (yield from _STATEMENTS.inserted(self._session, "record", **shared, **values, request_index=index))
         items = [
-            _columns(item, model) | {"cost": to_units(cost), "index": index}
+            item.columns | {"model_id": model, "cost": to_units(cost), "index": index}
             for index, (item, model, cost) in enumerate(zip(report.items, models, costs, strict=True))
         ]
         return (yield from _STATEMENTS.inserted(self._session, "record_many", **shared, items=json_text(items)))
@@ -217,16 +229,3 @@ def told(user_id: int, outcome: Outcome) -> Iterable[Charged]:
     charge = outcome.charge
     if outcome.is_new:
         yield Charged(user_id=user_id, usage_ids=charge.usage_ids, cost_usd=charge.cost_usd, remaining=charge.remaining)
-
-
-def _columns(item: Item, model_id: int) -> dict[str, Any]:
-    return {
-        "model_id": model_id,
-        "type": item.type,
-        "agent_id": item.agent_id,
-        "message_id": item.message_id,
-        "input_tokens": item.tokens.input,
-        "output_tokens": item.tokens.output,
-        "cache_read_tokens": item.tokens.cache_read,
-        "cache_write_tokens": item.tokens.cache_write,
-    }

@@ -85,15 +85,17 @@ def _quick_json(value: Any) -> str | None:
 def _is_plain(value: Any, depth: int) -> bool:
     """Whether it is made of Python's own types, and of nothing that one engine would take and another refuse."""
     kind = type(value)
+    if depth > MAX_JSON_DEPTH:
+        return False
     if kind is str:
         return "\x00" not in value
     if kind is int:
         return bool(INTEGER_MIN <= value <= INTEGER_MAX)
     if kind is float:
         return math.isfinite(value)
-    if kind is list and depth <= MAX_JSON_DEPTH:
+    if kind is list:
         return False not in [_is_plain(item, depth + 1) for item in value]
-    if kind is dict and depth <= MAX_JSON_DEPTH:
+    if kind is dict:
         return False not in [
             type(key) is str and "\x00" not in key and _is_plain(item, depth + 1) for key, item in value.items()
         ]

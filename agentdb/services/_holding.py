@@ -119,7 +119,7 @@ class Holding(Charges):
         row = yield from self._owned(reservation_id, user_id, moment)
         if row["state"] == "settled":
             cost = from_database(row["cost"])
-            raise ConflictError(f"Reservation {reservation_id} was settled: its call has cost {cost} US dollars.")
+            raise ConflictError(f"Reservation {reservation_id} was settled: its call has cost {cost:f} US dollars.")
         if row["state"] != "released":
             yield from _STATEMENTS.rows(self._session, "release", reservation_id=reservation_id, now=moment)
         if row["state"] == "held":

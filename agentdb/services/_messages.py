@@ -181,7 +181,7 @@ class Messages(Service):
         return ()
 
 
-async def batch_of(messages: Any) -> Batch:
+async def batch_of(messages: Any, *, most: int = MAX_MESSAGES) -> Batch:
     """The messages of one call, checked.
 
     Raises:
@@ -189,8 +189,8 @@ async def batch_of(messages: Any) -> Batch:
     """
     if not isinstance(messages, (list, tuple)) or not messages:
         raise InvalidInputError(f"messages is a list that is not empty, found {excerpt(messages)}.")
-    if len(messages) > MAX_MESSAGES:
-        raise InvalidInputError(f"At most {MAX_MESSAGES:,} messages go together, found {len(messages):,}.")
+    if len(messages) > most:
+        raise InvalidInputError(f"At most {most:,} messages go together, found {len(messages):,}.")
     sent, size = SentMany(), 0
     for start in range(0, len(messages), _TURN):
         for position, message in enumerate(messages[start : start + _TURN], start):
@@ -225,4 +225,4 @@ def _stored(rows: Sequence[Row], position: int) -> Message:
 
 
 def _added(place: Place, messages: SentMany, key: str | None, appended: AppendedMany, position: int) -> Message:
-    return Appended(appending.added(appended.ids[position], place, messages[position], appended.moment, key)).message()
+    return Message.from_row(appending.added(appended.ids[position], place, messages[position], appended.moment, key))

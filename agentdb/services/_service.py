@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Final, TypeVar
@@ -53,12 +52,14 @@ class Service:
         """Send `item` with what others send at this time if the engine merges writes, or else drive `steps`."""
         if not batcher.is_usable:
             return await self._write(steps, timeout, told=told)
-        since = time.monotonic()
-        result = await batcher.join(item, timeout_s=timeout, on_commit=partial(self._tell, told))
-        if result is not None:
-            return result
-        left = None if timeout is None else max(0.0, timeout - (time.monotonic() - since))
-        return await self._write(steps, left, told=told)
+        result = await batcher.join(
+            item,
+            otherwise=lambda left: self._write(steps, left, told=told),
+            timeout_s=timeout,
+            on_commit=partial(self._tell, told),
+        )
+        assert result is not None  # the other way gives one, or raises
+        return result
 
     def _tell(self, told: Callable[[T], Iterable[Event]], result: T) -> None:
         for event in told(result):
@@ -69,11 +70,6 @@ class Service:
 
     async def _unit(self, work: Callable[[], Awaitable[T]], timeout: float | None) -> T:
         return await self._session.unit(work, timeout_s=timeout)
-
-    async def _lock_user(self, user_id: int) -> None:
-        """Let calls of this user with a request_id take turns until the transaction ends."""
-        if await _ACCESS.first(self._session, "lock_user", user_id=user_id) is None:
-            raise NotFoundError("user", user_id)
 
     def _locked_user(self, user_id: int) -> Steps[None]:
         """Let calls of this user with a request_id take turns until the transaction ends."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from agentdb.engine import Row, Session, Steps
 from agentdb.engine.courier import Courier
+from agentdb.engine.flight import MOST_BYTES
 from agentdb.engine.money import LIMIT
 from agentdb.engine.values import json_text, now
 from agentdb.errors import AgentDBError
@@ -20,9 +21,6 @@ from agentdb.services._sent import Batch, columns_of
 from agentdb.sql import Statements
 
 _STATEMENTS: Final = Statements("turns")
-_MOST_BYTES: Final = 1024 * 1024
-_MOST_MESSAGES: Final = 1000
-_COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +51,8 @@ class Finish:
 
     @property
     def is_small(self) -> bool:
-        """Whether one statement can take all of it."""
-        return len(self.batch.messages) <= _MOST_MESSAGES and self.size <= _MOST_BYTES
+        """Whether one statement takes all of it."""
+        return self.size <= MOST_BYTES
 
     @property
     def spoken(self) -> int:
@@ -100,7 +98,9 @@ def finish_courier(session: Session) -> Courier[Finish, Finished]:
             "finish",
             **turn.place._asdict(),
             **columns_of(turn.batch.messages),
-            items=json_text([_values(index, item) for index, item in enumerate(turn.items)]),
+            items=json_text(
+                [item.columns | {"model": item.model, "index": index} for index, item in enumerate(turn.items)]
+            ),
             request_id=turn.request_id,
             expected=turn.expected,
             lowest=Decimal(0) if turn.is_enforced else -LIMIT,
@@ -112,17 +112,6 @@ def finish_courier(session: Session) -> Courier[Finish, Finished]:
         return [Finished(AppendedMany(tuple(row["messageIDs"]), moment), _outcome(row))]
 
     return Courier(session, run)
-
-
-def _values(index: int, item: Item) -> dict[str, Any]:
-    return {
-        "index": index,
-        "model": item.model,
-        "type": item.type,
-        "agent_id": item.agent_id,
-        "message_id": item.message_id,
-        **dict(zip(_COUNTS, item.tokens, strict=True)),
-    }
 
 
 def _outcome(row: Row) -> Outcome | None:

@@ -106,7 +106,7 @@ class Turns(Messages, Contexts):
         """Keep what a turn has said and charge for what it has used: all of it, or nothing.
 
         Args:
-            messages: As `append_many` takes them.
+            messages: At most 1000, as `append_many` takes them.
             usage: At most 100 items as `usage.record_many` takes them. One without `message_id` belongs to the last
                 message here whose role is `assistant`, else to the last one; one without `agent_id` to the agent of the
                 conversation, as long as the user sees it.
@@ -133,7 +133,7 @@ class Turns(Messages, Contexts):
             request_id=request_key(request_id),
             expected=optional_identifier(expected_parent, "expected_parent"),
             is_enforced=flag(enforce_budget, "enforce_budget"),
-            batch=await batch_of(messages),
+            batch=await batch_of(messages, most=MAX_PAGE),
         )
         steps, tell = partial(self._finish, turn), partial(_told, turn.place)
         finished: Finished

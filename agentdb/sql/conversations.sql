@@ -78,9 +78,9 @@ VALUES (
 RETURNING "id";
 
 -- name: append_many (postgres)
--- Many messages in one statement, which takes the time of a COPY: their contents as a JSON list, for each the first letter
--- of its role, and a JSON list of what they follow, or null if none follows any. :first_index counts the messages of the
--- call before these. Ids grow in the order of the list.
+-- Many messages in one statement, which takes the time of a COPY: their contents as a JSON list, for each the first
+-- letter of its role, and a JSON list of what they follow, or null if none follows any. :first_index counts the messages
+-- of the call before these. Ids grow in the order of the list.
 INSERT INTO "Message" (
     "conversationID", "parentID", "role", "content", "createdAt", "updatedAt"
     /* if request_ids */ , "requestId", "requestIndex" /* end */
@@ -186,7 +186,7 @@ JOIN "Resource" r ON r."messageID" = m."id"
 WHERE m."conversationID" = :conversation_id AND m."id" BETWEEN :first AND :last
     AND (m."id" = :first OR m."id" >= :newest_from)
     /* if resource_owners */ AND (r."userID" IS NULL OR r."userID" = :user_id) /* end */
-ORDER BY r."createdAt" DESC, r."id" DESC
+ORDER BY r."createdAt" IS NULL DESC, r."createdAt" DESC, r."id" DESC
 LIMIT :limit;
 
 -- name: set_summary
@@ -306,7 +306,8 @@ DELETE FROM "Vector" WHERE "resourceID" IN (
 DELETE FROM "Vector" WHERE "conversationID" = :conversation_id;
 
 -- name: purge_resources
--- Those that name the conversation itself go with it. Served by Message_conversationID_id_idx and Resource_messageID_idx.
+-- Those that name the conversation itself go with it. Served by Message_conversationID_id_idx and
+-- Resource_messageID_idx.
 DELETE FROM "Resource" WHERE "messageID" IN (SELECT "id" FROM "Message" WHERE "conversationID" = :conversation_id);
 
 -- name: forget_messages

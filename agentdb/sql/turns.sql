@@ -32,7 +32,7 @@ SELECT c."id" AS "conversation.id", c."userID" AS "conversation.userID", c."agen
             SELECT * FROM "Resource" o
             WHERE o."messageID" = m."id"
                 /* if resource_owners */ AND (o."userID" IS NULL OR o."userID" = :user_id) /* end */
-            ORDER BY o."createdAt" DESC, o."id" DESC
+            ORDER BY o."createdAt" IS NULL DESC, o."createdAt" DESC, o."id" DESC
             LIMIT 1000
         ) r
     ) END AS "resources"
@@ -84,7 +84,7 @@ SELECT c."id" AS "conversation.id", c."userID" AS "conversation.userID", c."agen
             SELECT * FROM "Resource" o
             WHERE o."messageID" = m."id"
                 /* if resource_owners */ AND (o."userID" IS NULL OR o."userID" = :user_id) /* end */
-            ORDER BY o."createdAt" DESC, o."id" DESC
+            ORDER BY o."createdAt" IS NULL DESC, o."createdAt" DESC, o."id" DESC
             LIMIT 1000
         ) r
     ) END AS "resources"
@@ -116,9 +116,9 @@ WHERE us."userID" = :user_id AND us."requestId" = :request_id AND us."createdAt"
 ORDER BY us."requestIndex";
 
 -- name: finish (postgres)
--- All that a turn leaves behind, for engines that merge writes: messages as a JSON list, for each the first letter of its
--- role, and a JSON list of what they follow; its usage as a JSON list too. No row back means that nothing was done, and
--- the ordinary steps have to do it or to say why not.
+-- All that a turn leaves behind, for engines that merge writes: messages as a JSON list, for each the first letter of
+-- its role, and a JSON list of what they follow; its usage as a JSON list too. No row back means that nothing was done,
+-- and the ordinary steps have to do it or to say why not.
 --
 -- Locks are taken in the order User, Conversation; ids are made when both are held. The snapshot is older than the
 -- locks: a locked row is seen as it is now, everything else as it was. So the last message is what :expected says only
@@ -255,9 +255,9 @@ messages AS MATERIALIZED (
 usages AS MATERIALIZED (
     SELECT *, nextval('"Usage_id_seq"') AS "id"
     FROM (
-        SELECT t."userID", t."requestId", c."index", c."modelID", c."type", COALESCE(c."agent_id", t."agentID") AS "agentID",
-            COALESCE(c."message_id", spoken."id") AS "messageID", c."input_tokens", c."output_tokens",
-            c."cache_read_tokens", c."cache_write_tokens", c."cost"
+        SELECT t."userID", t."requestId", c."index", c."modelID", c."type",
+            COALESCE(c."agent_id", t."agentID") AS "agentID", COALESCE(c."message_id", spoken."id") AS "messageID",
+            c."input_tokens", c."output_tokens", c."cache_read_tokens", c."cache_write_tokens", c."cost"
         FROM taken t, costed c, (
             SELECT COALESCE(MAX("id") FILTER (WHERE "role" = 'assistant'), MAX("id")) AS "id" FROM messages
         ) spoken

@@ -85,12 +85,12 @@ class LateSession(Session):
     async def _arrive(self) -> None:
         if self._presence is not None:
             return
-        with self.use():
-            async with self._arriving:
-                if self._presence is None:
-                    presence = self._present()
-                    await anext(presence)
-                    self._loop, self._presence = asyncio.get_running_loop(), presence
+        self._check_open()
+        async with self._arriving:
+            if self._presence is None:
+                presence = self._present()
+                await anext(presence)
+                self._loop, self._presence = asyncio.get_running_loop(), presence
 
     async def _present(self) -> AsyncGenerator[None, None]:
         """Connected while it is suspended: both `close` and the shutdown of its loop end it."""

@@ -18,6 +18,8 @@ import asyncpg
 import pytest
 
 from agentdb.engine import Batcher, Query, Session, Steps
+from agentdb.engine.dialect import ConnectionLostError
+from agentdb.engine.postgres_channel import PostgresChannel
 from agentdb.errors import AgentDBError, DeadlineError, InvalidInputError, OutcomeUnknownError, TransactionError
 from agentdb.lifecycle.migrate import Migrator
 from tests.counts import COUNTS
@@ -403,6 +405,49 @@ async def test_a_lost_connection(roles: Roles, postgres_url: str) -> None:
 
     assert roles.flights == [["a", "b"], ["b"]]
     assert await names(postgres_url) == ["b"]
+
+
+@pytest.fixture
+def lost_after_commit(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The first statement is kept, and its connection lost; later ones begin after so many seconds each."""
+    delays = [0.0]
+    drive, driven = PostgresChannel.drive, iter([True])
+
+    async def driving(channel: PostgresChannel, *arguments: Any) -> Any:
+        is_first = next(driven, False)
+        if not is_first:
+            await asyncio.sleep(delays[0])
+        outcome = await drive(channel, *arguments)
+        if is_first:
+            raise ConnectionLostError("The connection was lost.")
+        return outcome
+
+    monkeypatch.setattr(PostgresChannel, "drive", driving)
+    return delays
+
+
+async def test_what_may_be_stored_is_never_called_undone(
+    roles: Roles, postgres_url: str, lost_after_commit: list[float]
+) -> None:
+    """Neither when the time is over, nor when the other way of finding out had none."""
+
+    async def otherwise(left: float | None) -> int:
+        raise DeadlineError("No time was left.")
+
+    with pytest.raises(OutcomeUnknownError, match="request_id"):
+        await roles.join(Write("a", 1, request_id="a"), otherwise=otherwise)
+    assert await names(postgres_url) == ["a"]
+
+
+async def test_a_doubt_that_comes_too_late_is_told(
+    roles: Roles, postgres_url: str, lost_after_commit: list[float]
+) -> None:
+    """The statement that finds nothing to do comes back after the deadline."""
+    lost_after_commit[0] = 0.5
+    with pytest.raises(OutcomeUnknownError, match="request_id"):
+        await roles.join(Write("a", 1, request_id="a"), timeout_s=0.3)
+
+    assert await names(postgres_url) == ["a"]
 
 
 async def test_closing_with_members_waiting(postgres_url: str) -> None:

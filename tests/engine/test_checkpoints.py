@@ -15,6 +15,7 @@ import pytest
 from agentdb.engine import Many, Query, Session, Steps, checkpoints
 from agentdb.engine.checkpoints import Checkpoints
 from agentdb.engine.sqlite_client import SqliteClient
+from agentdb.errors import InvalidInputError
 from tests.engine.engines import file_of, opened
 
 TEXT = "x" * 100_000
@@ -107,6 +108,25 @@ async def test_many_small_commits_are_copied_back_too(session: Session) -> None:
 
     assert b"changed" in file_of(session.target.shown).read_bytes()
     assert checkpoints_of(session)._commits < checkpoints.COMMITS
+
+
+async def test_what_wrote_nothing_brings_no_checkpoint(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two checkpoints there are always commits: without them, releases of SQLite may lose the log."""
+    await write(session, 6)
+    await idle(session)
+    begun: list[Connection] = []
+    monkeypatch.setattr(checkpoints, "_passive", begun.append)
+
+    def refused() -> Steps[None]:
+        yield Query('SELECT 1 FROM "Prompt"')
+        raise InvalidInputError("refused")
+
+    for _ in range(checkpoints.COMMITS + 1):
+        with pytest.raises(InvalidInputError):
+            await session.write(refused)
+    await idle(session)
+
+    assert begun == []
 
 
 async def test_a_reader_that_does_not_end_keeps_the_log_only_for_its_time(

@@ -345,7 +345,7 @@ CALLS: dict[str, Call] = {
         lambda w: {**of_talk(w), "messages": [{"role": "user", "content": HELLO}]},
         conversation_id=THEIR_TALK,
         user_id=a.LISTED,
-        messages=a.MESSAGES,
+        messages=a.MESSAGES.but(bad("100,001", [{"role": "user", "content": HELLO}] * 1001, "At most 1,000 messages")),
         usage=a.USED,
         request_id=a.REQUEST_ID,
         expected_parent=a.LAST,
