@@ -30,6 +30,13 @@ def proofs(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """What breaks, with full counts: killed processes and servers, cut connections, full disks, damaged files."""
+    _install(session, "test", "bench")
+    session.run("pytest", *(session.posargs or ["tests/faults", "-n", "2"]), env={"AGENTDB_PROOFS": "full"})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """How fast it is, against hand-written statements and ORMs; arguments go to `python -m benchmarks`."""
     _install(session, "bench")

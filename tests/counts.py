@@ -20,6 +20,15 @@ class Counts:
         charges_per_process: Charges of each of eight processes that spend from the same accounts.
         messages_per_writer: Messages of each of sixteen writers to one conversation.
         operation_sequences: Random sequences of 40 operations that both engines have to answer alike.
+        sigkills: Writing processes on a SQLite file that are killed in the middle of work.
+        sigkill_acknowledged: Writes that those processes have to be told are done, at least.
+        postgres_faults: Faults of a PostgreSQL server, or of the way to it, under writers.
+        postgres_acknowledged: Writes that are told to be done among those faults, at least.
+        pgbouncer_faults: The same faults with PgBouncer in between.
+        cancelled_awaits: Calls of public methods that are cancelled, each at another await.
+        changed_secrets: Protected values that are changed in one bit, or put in another place.
+        fuzzed_files: Damaged SQLite files that are opened.
+        deadline_slack_s: How much later than its deadline a call may end; a busy machine needs more.
     """
 
     cancelled_transactions: int
@@ -30,6 +39,15 @@ class Counts:
     charges_per_process: int
     messages_per_writer: int
     operation_sequences: int
+    sigkills: int
+    sigkill_acknowledged: int
+    postgres_faults: int
+    postgres_acknowledged: int
+    pgbouncer_faults: int
+    cancelled_awaits: int
+    changed_secrets: int
+    fuzzed_files: int
+    deadline_slack_s: float
 
 
 SIZES: Final = {
@@ -42,6 +60,15 @@ SIZES: Final = {
         charges_per_process=100,
         messages_per_writer=40,
         operation_sequences=64,
+        sigkills=6,
+        sigkill_acknowledged=600,
+        postgres_faults=10,
+        postgres_acknowledged=500,
+        pgbouncer_faults=5,
+        cancelled_awaits=400,
+        changed_secrets=200,
+        fuzzed_files=40,
+        deadline_slack_s=5.0,
     ),
     "full": Counts(
         cancelled_transactions=400,
@@ -52,6 +79,15 @@ SIZES: Final = {
         charges_per_process=5_000,
         messages_per_writer=200,
         operation_sequences=2_000,
+        sigkills=300,
+        sigkill_acknowledged=50_000,
+        postgres_faults=200,
+        postgres_acknowledged=20_000,
+        pgbouncer_faults=100,
+        cancelled_awaits=5_000,
+        changed_secrets=1_000,
+        fuzzed_files=500,
+        deadline_slack_s=0.5,
     ),
 }
 SIZE: Final = os.environ.get("AGENTDB_PROOFS", "ci")
