@@ -15,9 +15,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, Generic, TypeAlias
 
+from agentdb.engine.channel import GRACE_S
 from agentdb.engine.dialect import ConnectionLostError
-from agentdb.engine.flight import Cabin, Flight, ItemT, Member, MergingClient, ResultT, in_doubt
-from agentdb.engine.session import Session
+from agentdb.engine.flight import Cabin, Flight, ItemT, Member, MergingClient, ResultT, in_doubt, unanswered
+from agentdb.engine.session import Session, nothing_begun
 from agentdb.engine.steps import Steps
 from agentdb.engine.values import seconds
 from agentdb.errors import (
@@ -92,7 +93,7 @@ class Batcher(Generic[ItemT, ResultT]):
 
         Args:
             otherwise: Another way to do it, or to say why not, where the statement did not decide it.
-            timeout_s: For the whole call with its repetitions.
+            timeout_s: For the whole call with its repetitions; None for the configured limit.
             on_commit: Called with the result once the statement is kept, also when the caller was cancelled meanwhile.
 
         Returns:
@@ -100,19 +101,20 @@ class Batcher(Generic[ItemT, ResultT]):
 
         Raises:
             DeadlineError: `timeout_s` has passed, or it took longer than a transaction may; nothing was done.
-            OutcomeUnknownError: The connection was lost, and no request_id to find out by, or no time.
+            OutcomeUnknownError: The connection was lost, or gave no answer in time, and no request_id to find out by.
             TransactionError: The handle is closed.
         """
         self._check_in()
         if timeout_s is not None and seconds(timeout_s) <= 0:
-            raise DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
+            raise nothing_begun(timeout_s)
         since = time.monotonic()
-        member: Member[ItemT, ResultT] = Member(item, timeout_s=timeout_s, on_commit=on_commit)
+        within_s = self._session.limits.within_s if timeout_s is None else timeout_s
+        member: Member[ItemT, ResultT] = Member(item, timeout_s=within_s, on_commit=on_commit)
         result = await self._sent(member, timeout_s)
         if result is not None or otherwise is None:
             return result
         try:
-            return await otherwise(None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - since)))
+            return await otherwise(max(0.0, within_s - (time.monotonic() - since)))
         except (DeadlineError, UnavailableError) as error:
             if member.doubts:  # what a lost connection had been given may be kept
                 raise in_doubt(error) from error
@@ -121,13 +123,17 @@ class Batcher(Generic[ItemT, ResultT]):
     async def _sent(self, member: Member[ItemT, ResultT], timeout_s: float | None) -> ResultT | None:
         self._waiting.append(member)
         self._depart()
-        if timeout_s is None:
-            return await member.wait(partial(self._give_up, member))
-        timer = member.loop.call_later(timeout_s, self._be_late, member)
+        late = partial(self._be_late, member)
+        timer = None if timeout_s is None else member.loop.call_later(timeout_s, late, 0.0)
+        if timer is None:
+            self._session.limits.add(late)
         try:
-            return await member.wait(partial(self._give_up, member))
+            return await member.wait(partial(self._give_up, member), in_doubt=unanswered)
         finally:
-            timer.cancel()
+            if timer is None:
+                self._session.limits.remove(late)
+            else:
+                timer.cancel()
 
     def _check_in(self) -> None:
         client = self._session.client
@@ -141,10 +147,18 @@ class Batcher(Generic[ItemT, ResultT]):
         member.is_given_up = True
         return self._withdrawn(member)
 
-    def _be_late(self, member: Member[ItemT, ResultT]) -> None:
+    def _be_late(self, member: Member[ItemT, ResultT], _: float) -> None:
         member.is_late = True
-        if not member.is_given and self._withdrawn(member):
-            member.refuse_late()
+        if member.is_given:
+            return
+        if self._withdrawn(member):
+            troubles = (flight.trouble for flight in self._flights)
+            if (trouble := next(filter(None, troubles), None)) is None:
+                member.refuse_late()
+            else:
+                member.refuse(trouble)
+        else:
+            member.loop.call_later(GRACE_S, member.dismiss, unanswered())
 
     def _withdrawn(self, member: Member[ItemT, ResultT]) -> bool:
         if member.flight is not None:
@@ -200,15 +214,19 @@ class Batcher(Generic[ItemT, ResultT]):
         try:
             await self._carry(flight)
             return
-        except UnavailableError:
-            pass  # only now there is something to repeat
+        except UnavailableError as error:
+            flight.trouble = error  # only now there is something to repeat
         import stamina  # 9 ms that a start can do without
 
         async for attempt in stamina.retry_context(
             on=UnavailableError, attempts=9, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
         ):
             with attempt:
-                await self._carry(flight)
+                try:
+                    await self._carry(flight)
+                except UnavailableError as error:
+                    flight.trouble = error
+                    raise
 
     def _disappoint(self, hopeful: Sequence[Member[ItemT, ResultT]], error: BaseException) -> None:
         """Those who still wait learn that there is no connection, or never was a good moment."""
@@ -223,7 +241,7 @@ class Batcher(Generic[ItemT, ResultT]):
         Raises:
             UnavailableError: It was not done; who was aboard waits again.
         """
-        flight.is_looking = True
+        flight.is_looking, flight.trouble = True, None
         try:
             await self._carry_boarded(flight)
         finally:

@@ -13,7 +13,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
-from agentdb.engine.channel import Around, Channel, Result, Work, settle
+from agentdb.engine.afterwork import Afterwork
+from agentdb.engine.channel import Around, Channel, Result, Work
 from agentdb.engine.dialect import ConnectionLostError, Dialect, Target
 from agentdb.engine.steps import Steps
 from agentdb.engine.transaction import Transaction, open_transactions
@@ -47,6 +48,7 @@ class Client(ABC):
     Attributes:
         arrive: Awaited before a statement or a transaction takes a channel. A handle that was made outside of the event
             loop which is to use it connects here.
+        afterwork: What calls have left to be done without them.
         fallbacks: How many groups or batches of writes failed as a whole, so that their members were done one by one.
     """
 
@@ -59,6 +61,7 @@ class Client(ABC):
         self.connect_within_s: float = target.options.connect_timeout_s
         self.default_isolation: str | None = None
         self.fallbacks = 0
+        self.afterwork = Afterwork(target.options.connect_timeout_s)
         self.log = logger("agentdb.engine")
         self._bound_loop: asyncio.AbstractEventLoop | None = None
 
@@ -212,23 +215,24 @@ class Client(ABC):
     ) -> AsyncIterator[Transaction]:
         if self.arrive is not None:
             await self.arrive()
-        async with AsyncExitStack() as stack:
-            channel = await stack.enter_async_context(self._channel(writing=True))
+        stack = AsyncExitStack()
+        channel = await stack.enter_async_context(self._channel(writing=True))
+        transaction = Transaction(self, channel, free=stack.aclose, is_patient=is_patient)
+        try:
             await stack.enter_async_context(around(channel))
-            transaction = Transaction(self, channel, free=stack.aclose, is_patient=is_patient)
             await transaction.begin(isolation, limit_s)
             before = open_transactions.get()
             open_transactions.set((*before, transaction))
             try:
                 yield transaction
-            except BaseException:
-                await settle(transaction.rollback())
-                raise
-            else:
                 await transaction.commit()
             finally:
                 open_transactions.set(before)
                 transaction.tell()
+        except BaseException:
+            await self.afterwork.finish(transaction.end(), give_up=channel.abandon)
+            raise
+        await stack.aclose()
 
     @asynccontextmanager
     async def _channel(self, *, writing: bool) -> AsyncIterator[Channel]:
@@ -245,7 +249,7 @@ class Client(ABC):
         finally:
             left = self._give_back(channel)
             if left is not None:
-                await settle(left)
+                await self.afterwork.finish(left, give_up=channel.abandon)
 
     def _none_free(self) -> DeadlineError:
         return DeadlineError(

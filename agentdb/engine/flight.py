@@ -11,7 +11,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from agentdb.engine.channel import Answer, Channel
 from agentdb.engine.client import Client
-from agentdb.errors import AgentDBError, DeadlineError, OutcomeUnknownError
+from agentdb.errors import AgentDBError, DeadlineError, OutcomeUnknownError, UnavailableError
 
 MOST_MEMBERS: Final = 256
 MOST_BYTES: Final = 1024 * 1024
@@ -165,6 +165,7 @@ class Flight(Generic[ItemT, ResultT]):
     Attributes:
         members: Who is aboard while the statement runs.
         hopeful: Who learns of it if none can leave.
+        trouble: Why it waits to try again.
         is_looking: It waits for a connection, to take members aboard.
         is_slow: It has been under way for a while.
         is_stopped: The server was asked to stop it.
@@ -176,6 +177,7 @@ class Flight(Generic[ItemT, ResultT]):
         self.members: Sequence[Member[ItemT, ResultT]] = ()
         self.hopeful: Sequence[Member[ItemT, ResultT]] = ()
         self.is_looking = True
+        self.trouble: UnavailableError | None = None
         self.is_slow = self.is_stopped = False
         self._is_unwanted = self._is_overdue = False
         self._limit_s = min(options.statement_timeout_s, options.transaction_timeout_s)
@@ -236,6 +238,11 @@ class Flight(Generic[ItemT, ResultT]):
         if self._channel is not None:
             self._channel.interrupt()
             self._timers.append(self._loop.call_later(HURRY_S, self._hurry))
+
+
+def unanswered() -> OutcomeUnknownError:
+    """The server did not say in time what became of a write."""
+    return in_doubt(DeadlineError("PostgreSQL gave no answer in time."))
 
 
 def in_doubt(error: BaseException) -> OutcomeUnknownError:

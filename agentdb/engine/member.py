@@ -51,11 +51,10 @@ class Member(Answer[T]):
     def give_up(self) -> bool:
         """Its caller was cancelled: whether it will never run."""
         self.is_given_up = True
-        if self.claim():
-            return True
+        is_left = self.claim()
         if self.group is not None:
-            self.group.hurry(is_late=self.is_late)
-        return False
+            self.group.hurry(is_late=self.is_late and not is_left)
+        return is_left
 
     def refuse(self, error: AgentDBError) -> None:
         """Answer without having run it, if nobody has begun it."""

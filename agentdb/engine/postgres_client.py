@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from agentdb.engine.afterwork import Afterwork
 from agentdb.engine.channel import Channel, settle
 from agentdb.engine.client import closed_handle, only_reads
 from agentdb.engine.dialect import no_database
@@ -66,6 +67,7 @@ class PostgresClient(MergingClient):
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close(self._target.shown)
+            await self.afterwork.end(self.options.connect_timeout_s)
         server, self._server = self._server, None
         if server is not None:
             await asyncio.to_thread(release_server, server)
@@ -82,7 +84,7 @@ class PostgresClient(MergingClient):
         return self._pool
 
     def lease(self) -> Lease:
-        return Lease(self._open_pool, partial(super()._channel, writing=True))
+        return Lease(self._open_pool, partial(super()._channel, writing=True), self.afterwork)
 
     @asynccontextmanager
     async def single_connection(self) -> AsyncIterator[Any]:
@@ -114,9 +116,15 @@ class Lease:
     A context manager that is a generator, with its deadline, would take half as long as a short query.
     """
 
-    def __init__(self, pool: PostgresPool, waiting: Callable[[], AbstractAsyncContextManager[Channel]]) -> None:
+    def __init__(
+        self,
+        pool: PostgresPool,
+        waiting: Callable[[], AbstractAsyncContextManager[Channel]],
+        afterwork: Afterwork,
+    ) -> None:
         self._pool = pool
         self._waiting = waiting
+        self._afterwork = afterwork
         self._waited: AbstractAsyncContextManager[Channel] | None = None
 
     async def __aenter__(self) -> PostgresChannel:
@@ -135,7 +143,7 @@ class Lease:
         if self._waited is not None:
             await self._waited.__aexit__(kind, error, trace)
         elif not self._pool.put(self._channel):
-            await settle(self._pool.release(self._channel))
+            await self._afterwork.finish(self._pool.release(self._channel), give_up=self._channel.abandon)
 
 
 async def make_database(target: PostgresTarget) -> None:

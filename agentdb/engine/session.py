@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from agentdb.engine.call_limits import CallLimits
 from agentdb.engine.channel import settle
 from agentdb.engine.client import Client, closed_handle
 from agentdb.engine.dialect import Dialect, Target
 from agentdb.engine.steps import Row, Steps
 from agentdb.engine.transaction import Transaction
 from agentdb.engine.values import seconds
-from agentdb.errors import DeadlineError, UnavailableError, UnsupportedError
+from agentdb.errors import AgentDBError, DeadlineError, OutcomeUnknownError, UnavailableError, UnsupportedError
 
 if TYPE_CHECKING:
     from agentdb.engine.orm import TortoiseSession
@@ -58,10 +59,16 @@ class Abilities:
             )
 
 
+def nothing_begun(timeout_s: float) -> DeadlineError:
+    """What a caller is told who leaves no time."""
+    return DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
+
+
 class Session:
     """A client with the models that see it.
 
     Attributes:
+        limits: Of the calls under way that name no timeout.
         compiled: The statements that were compiled for this database, by domain and name; see `agentdb.sql`.
     """
 
@@ -71,6 +78,7 @@ class Session:
         self.target = target
         self.client: Client = target.dialect.client(target, create=create)
         self.abilities = Abilities()
+        self.limits = CallLimits(target.options.call_timeout_s)
         self._modules: Sequence[str] = ()
         self._tortoise: TortoiseSession | None = None
         self._is_open = False
@@ -103,6 +111,7 @@ class Session:
         """Disconnect. Closing twice is harmless."""
         self._is_open = False
         await settle(self.client.close())
+        self.limits.close()
 
     @contextmanager
     def use(self) -> Iterator[None]:
@@ -123,8 +132,14 @@ class Session:
     def transaction(
         self, *, isolation: str | None = None, limit_s: float | None = None
     ) -> AbstractAsyncContextManager[Transaction]:
-        """See `Client.transaction`."""
+        """See `Client.transaction`.
+
+        Raises:
+            DeadlineError: `limit_s` leaves no time to begin.
+        """
         self._check_open()
+        if limit_s is not None and seconds(limit_s) <= 0:
+            raise nothing_begun(limit_s)
         return self.client.transaction(isolation=isolation, limit_s=limit_s)
 
     async def read(self, work: Callable[[], Awaitable[T]], *, timeout_s: float | None = None) -> T:
@@ -133,13 +148,13 @@ class Session:
         It opens no transaction. Inside a caller's own one it sees what that one wrote, and is never repeated.
 
         Args:
-            timeout_s: For the whole call with its repetitions.
+            timeout_s: For the whole call with its repetitions; None for the configured limit.
 
         Raises:
             DeadlineError: `timeout_s` has passed.
         """
         with self.use():
-            return await self._repeated(work, timeout_s, [])
+            return await self._limited(lambda _: work(), timeout_s)
 
     async def unit(
         self, work: Callable[[], Awaitable[T]], *, timeout_s: float | None = None, isolation: str | None = None
@@ -149,13 +164,15 @@ class Session:
         Inside a caller's own transaction it is a savepoint, and never repeated: only the caller can repeat the whole.
 
         Args:
-            timeout_s: For the whole call with its repetitions; None for the transaction's own limit alone.
+            timeout_s: For the whole call with its repetitions; None for the configured limit.
 
         Raises:
             DeadlineError: `timeout_s` has passed; nothing was done.
+            OutcomeUnknownError: It passed during COMMIT, or the connection was lost then.
         """
         committed: list[T] = []
-        return await self._repeated(partial(self._once, work, isolation, committed.append), timeout_s, committed)
+        once = partial(self._once, work, isolation, committed.append)
+        return await self._limited(lambda _: once(), timeout_s, committed)
 
     async def query(
         self, steps: Callable[[], Steps[T]], *, timeout_s: float | None = None, is_short: bool = False
@@ -163,7 +180,7 @@ class Session:
         """Drive `steps`, which only read, and again when the database could not answer just then.
 
         Args:
-            timeout_s: For the whole call with its repetitions.
+            timeout_s: For the whole call with its repetitions; None for the configured limit.
             is_short: Every statement is bounded and served by an index, so it may run on the event loop's thread. If
                 not, all of them see one state of the database.
 
@@ -171,9 +188,7 @@ class Session:
             DeadlineError: `timeout_s` has passed.
         """
         self._check_open()
-        if timeout_s is None:
-            return await self._attempted(lambda _: self.client.query(steps, is_short=is_short), None)
-        return await self._limited(lambda _: self.client.query(steps, is_short=is_short), timeout_s, [])
+        return await self._limited(lambda _: self.client.query(steps, is_short=is_short), timeout_s)
 
     async def write(
         self,
@@ -187,15 +202,14 @@ class Session:
         Inside a caller's own transaction it is a savepoint, and never repeated: only the caller can repeat the whole.
 
         Args:
-            timeout_s: For the whole call with its repetitions; None for the transaction's own limit alone.
+            timeout_s: For the whole call with its repetitions; None for the configured limit.
             on_commit: Called with the result once the outermost transaction is kept, never before.
 
         Raises:
             DeadlineError: `timeout_s` has passed; nothing was done.
+            OutcomeUnknownError: It passed during COMMIT, or the connection was lost then.
         """
         self._check_open()
-        if timeout_s is None:
-            return await self._attempted(lambda _: self.client.write(steps, told=on_commit), None)
         committed: list[T] = []
 
         def told(result: T) -> None:
@@ -222,23 +236,55 @@ class Session:
             self._tortoise = TortoiseSession(self.client, self._modules)
         return self._tortoise
 
-    async def _repeated(self, work: Callable[[], Awaitable[T]], timeout_s: float | None, committed: list[T]) -> T:
-        if timeout_s is None:
-            return await self._attempted(lambda _: work(), None)
-        return await self._limited(lambda _: work(), timeout_s, committed)
+    async def _limited(self, attempt: _Attempt[T], timeout_s: float | None, committed: Sequence[T] | None = None) -> T:
+        """Attempt it within its limit.
 
-    async def _limited(self, attempt: _Attempt[T], timeout_s: float, committed: list[T]) -> T:
-        if seconds(timeout_s) <= 0:
-            raise DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
+        Args:
+            committed: Holds the result as soon as it is kept; None for a call that keeps nothing.
+        """
+        if timeout_s is not None and seconds(timeout_s) <= 0:
+            raise nothing_begun(timeout_s)
+        met: list[UnavailableError] = []
+
+        async def noted(limit: asyncio.Timeout | None) -> T:
+            met.clear()
+            try:
+                return await attempt(limit)
+            except UnavailableError as error:
+                met.append(error)
+                raise
+
         try:
             async with asyncio.timeout(timeout_s) as limit:
-                return await self._attempted(attempt, limit)
-        except TimeoutError:
+                if timeout_s is None:
+                    self.limits.add(late := limit.reschedule)
+                return await self._attempted(noted, limit)
+        except asyncio.CancelledError as cancelled:
+            if met:
+                raise cancelled from met[0]
+            raise cancelled from (None if committed is None else cancelled.__cause__)
+        except TimeoutError as error:
             if not limit.expired():
                 raise
             if committed:  # the deadline passed during COMMIT, which then succeeded
                 return committed[0]
-            raise DeadlineError(f"Not done within {timeout_s} s, and rolled back.") from None
+            raise self._missed(error, timeout_s, is_write=committed is not None, met=met) from None
+        finally:
+            if timeout_s is None:
+                self.limits.remove(late)
+
+    def _missed(
+        self, error: TimeoutError, timeout_s: float | None, *, is_write: bool, met: Sequence[UnavailableError]
+    ) -> AgentDBError:
+        """What a caller is told whose deadline has passed."""
+        within_s = self.limits.within_s if timeout_s is None else timeout_s
+        answer = error.__cause__.__cause__ if error.__cause__ else None
+        if is_write and isinstance(answer, OutcomeUnknownError):
+            return OutcomeUnknownError(f"Not done within {within_s:.3g} s. {answer}", engine_code=answer.engine_code)
+        if met:  # between two attempts: that the database cannot be reached says more than that time is over
+            met[0].add_note(f"It was tried for {within_s:.3g} s.")
+            return met[0]
+        return DeadlineError(f"Not done within {within_s:.3g} s{', and rolled back' if is_write else ''}.")
 
     async def _attempted(self, attempt: _Attempt[T], limit: asyncio.Timeout | None) -> T:
         """Most calls need one attempt, and do not pay for the machinery of the others."""

@@ -90,6 +90,7 @@ class SqliteClient(Client):
             self.turns.stop()
         for channel in (writer, *self._readers):
             await settle(channel.close())
+        await self.afterwork.end(self.options.connect_timeout_s)
         self._readers, self._idle_readers = [], []
         for _ in range(self._slots):
             self._reader_slots.release()

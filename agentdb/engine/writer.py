@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from agentdb.engine.group import LARGEST_GROUP, Group
 from agentdb.engine.member import Member
 from agentdb.engine.steps import Steps
-from agentdb.errors import AgentDBError
+from agentdb.errors import AgentDBError, OutcomeUnknownError
 from agentdb.telemetry import logger
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ class WriterQueue:
             member.loop.call_soon(self._next)
         elif self._timer is None:
             self._timer = member.loop.call_at(member.since + self._patience_s, self._lose_patience)
-        return await member.wait(member.give_up)
+        return await member.wait(member.give_up, in_doubt=_in_doubt)
 
     def close(self) -> None:
         """Answer all who have not had their turn, when it comes, that it is too late."""
@@ -180,6 +180,12 @@ class WriterQueue:
                 self._timer = loop.call_at(member.since + self._patience_s, self._lose_patience)
                 return
             member.refuse(self._impatient())
+
+
+def _in_doubt() -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        "The disk did not answer in time, so the write may be stored or not. Repeat it only with the same request_id."
+    )
 
 
 def _tell(member: Member[Any]) -> None:

@@ -166,7 +166,7 @@ class Reservations(Holding):
         batch = partial(self._expired_batch, page_size(limit), now())
         self._session.abilities.require("support_tables")
         total = 0
-        async with within(timeout):
+        async with within(timeout, self._session):
             while expired := await self._write(batch, None):
                 total += expired
         return total
