@@ -47,8 +47,8 @@ class Channel(ABC):
         """Run several statements, without a transaction of its own."""
 
     @abstractmethod
-    async def control(self, sql: str) -> None:
-        """Run BEGIN, COMMIT, SAVEPOINT and the like."""
+    async def control(self, sql: str, *, within_s: float | None = None) -> None:
+        """Run BEGIN, COMMIT, SAVEPOINT and the like, within so many seconds if that is less than usual."""
 
     def abandon(self) -> None:
         """End the connection if it can be lost, so that whatever waits for it ends too. Others do nothing."""

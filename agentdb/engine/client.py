@@ -216,7 +216,7 @@ class Client(ABC):
         if self.arrive is not None:
             await self.arrive()
         stack = AsyncExitStack()
-        channel = await stack.enter_async_context(self._channel(writing=True))
+        channel = await stack.enter_async_context(self._channel(writing=True, within_s=limit_s))
         transaction = Transaction(self, channel, free=stack.aclose, is_patient=is_patient)
         try:
             await stack.enter_async_context(around(channel))
@@ -235,15 +235,17 @@ class Client(ABC):
         await stack.aclose()
 
     @asynccontextmanager
-    async def _channel(self, *, writing: bool) -> AsyncIterator[Channel]:
+    async def _channel(self, *, writing: bool, within_s: float | None = None) -> AsyncIterator[Channel]:
+        acquire_s = self.options.acquire_timeout_s
+        acquire_s = acquire_s if within_s is None else min(acquire_s, within_s)
         try:
-            async with asyncio.timeout(self.options.acquire_timeout_s) as limit:
+            async with asyncio.timeout(acquire_s) as limit:
                 with self.dialect.translating():
                     channel = await self._take(writing=writing)
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise self._none_free() from None
+            raise self._none_free(acquire_s) from None
         try:
             yield channel
         finally:
@@ -251,10 +253,11 @@ class Client(ABC):
             if left is not None:
                 await self.afterwork.finish(left, give_up=channel.abandon)
 
-    def _none_free(self) -> DeadlineError:
+    def _none_free(self, acquire_s: float | None = None) -> DeadlineError:
+        acquire_s = self.options.acquire_timeout_s if acquire_s is None else acquire_s
         return DeadlineError(
-            f"No connection was free, or could be opened, within {self.options.acquire_timeout_s} s; nothing was "
-            "done. Another task holds a transaction, the pool is too small, or the server does not answer."
+            f"No connection was free, or could be opened, within {acquire_s:.3g} s; nothing was done. Another task "
+            "holds a transaction, the pool is too small, or the server does not answer."
         )
 
     async def in_time(self, work: Work[T], channel: Channel, *, within_s: float | None) -> T:

@@ -76,8 +76,9 @@ class PostgresChannel(InterruptibleChannel):
         await self._raw.execute(sql)
         self._check_confirmed()
 
-    async def control(self, sql: str) -> None:
-        status = await self._raw.execute(sql, timeout=self._control_timeout_s)
+    async def control(self, sql: str, *, within_s: float | None = None) -> None:
+        timeout_s = self._control_timeout_s
+        status = await self._raw.execute(sql, timeout=timeout_s if within_s is None else min(timeout_s, within_s))
         self._check_confirmed()
         if (sql, status) == ("COMMIT", "ROLLBACK"):  # no error: that is how PostgreSQL ends a failed transaction
             raise TransactionError("A statement of this transaction failed unnoticed, so it was rolled back.")

@@ -83,8 +83,8 @@ class PostgresClient(MergingClient):
             raise closed_handle()
         return self._pool
 
-    def lease(self) -> Lease:
-        return Lease(self._open_pool, partial(super()._channel, writing=True), self.afterwork)
+    def lease(self, *, within_s: float | None = None) -> Lease:
+        return Lease(self._open_pool, partial(super()._channel, writing=True, within_s=within_s), self.afterwork)
 
     @asynccontextmanager
     async def single_connection(self) -> AsyncIterator[Any]:
@@ -99,8 +99,10 @@ class PostgresClient(MergingClient):
     def _is_write(self, sql: str) -> bool:
         return not only_reads(sql)
 
-    def _channel(self, *, writing: bool) -> Lease:  # type: ignore[override]  # no generator, but entered like one
-        return self.lease()
+    def _channel(  # type: ignore[override]  # no generator, but entered like one
+        self, *, writing: bool, within_s: float | None = None
+    ) -> Lease:
+        return self.lease(within_s=within_s)
 
     async def _take(self, *, writing: bool) -> Channel:
         return await self._open_pool.take()

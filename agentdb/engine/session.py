@@ -247,7 +247,6 @@ class Session:
         met: list[UnavailableError] = []
 
         async def noted(limit: asyncio.Timeout | None) -> T:
-            met.clear()
             try:
                 return await attempt(limit)
             except UnavailableError as error:
@@ -261,7 +260,7 @@ class Session:
                 return await self._attempted(noted, limit)
         except asyncio.CancelledError as cancelled:
             if met:
-                raise cancelled from met[0]
+                raise cancelled from met[-1]
             raise cancelled from (None if committed is None else cancelled.__cause__)
         except TimeoutError as error:
             if not limit.expired():
@@ -281,9 +280,9 @@ class Session:
         answer = error.__cause__.__cause__ if error.__cause__ else None
         if is_write and isinstance(answer, OutcomeUnknownError):
             return OutcomeUnknownError(f"Not done within {within_s:.3g} s. {answer}", engine_code=answer.engine_code)
-        if met:  # between two attempts: that the database cannot be reached says more than that time is over
-            met[0].add_note(f"It was tried for {within_s:.3g} s.")
-            return met[0]
+        if met:  # that the database cannot be reached says more than that time is over
+            met[-1].add_note(f"It was tried for {within_s:.3g} s.")
+            return met[-1]
         return DeadlineError(f"Not done within {within_s:.3g} s{', and rolled back' if is_write else ''}.")
 
     async def _attempted(self, attempt: _Attempt[T], limit: asyncio.Timeout | None) -> T:

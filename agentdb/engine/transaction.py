@@ -75,7 +75,9 @@ class Transaction:
 
     async def begin(self, isolation: str | None, limit_s: float | None) -> None:
         """Start it, and its clock."""
-        await self._control(self.client.dialect.begin(isolation or self.client.default_isolation))
+        begin = self.client.dialect.begin(isolation or self.client.default_isolation)
+        with self.client.dialect.translating():
+            await self._channel.control(begin, within_s=limit_s)
         if limit_s is not None:
             loop = asyncio.get_running_loop()
             self._limit_s, self._deadline = limit_s, loop.time() + limit_s
@@ -193,6 +195,7 @@ class Transaction:
         """Undo it, unless it is over or being committed, and give the channel back."""
         if self._commit is not None:
             await asyncio.wait({self._commit})
+            self._commit_failure()  # somebody has to look at it
             self.tell()
         if self._expiry is not None:
             await self._expiry

@@ -749,13 +749,13 @@ def before_commit(transaction: Transaction, action: Callable[[], Any]) -> None:
     channel = transaction._channel
     control = channel.control
 
-    async def committing(sql: str) -> None:
+    async def committing(sql: str, *, within_s: float | None = None) -> None:
         if sql == "COMMIT":
             found = action()
             if isinstance(found, Awaitable):
                 await found
             await asyncio.sleep(0)
-        await control(sql)
+        await control(sql, within_s=within_s)
 
     channel.control = committing  # type: ignore[method-assign]  # the moment cannot be met otherwise
 
