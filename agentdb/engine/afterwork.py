@@ -25,6 +25,11 @@ class Afterwork:
         self._patience_s = patience_s
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something goes on without its caller."""
+        return bool(self._tasks)
+
     async def finish(self, work: Coroutine[Any, Any, T], *, give_up: Callable[[], None] | None = None) -> bool:
         """Await `work` for a short time, even if the caller is cancelled; whether it is done. If not, it goes on alone.
 
