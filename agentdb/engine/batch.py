@@ -16,7 +16,8 @@ from functools import partial
 from typing import Any, Final, Generic, TypeAlias
 
 from agentdb.engine.dialect import ConnectionLostError
-from agentdb.engine.flight import Cabin, Flight, ItemT, Member, MergingClient, ResultT, in_doubt
+from agentdb.engine.flight import Cabin, Flight, ItemT, Member, MergingClient, ResultT
+from agentdb.engine.retry import MOST_DOUBTS, Doubts, in_doubt
 from agentdb.engine.session import Session
 from agentdb.engine.steps import Steps
 from agentdb.engine.values import seconds
@@ -34,8 +35,6 @@ from agentdb.errors import (
 )
 
 MOST_FLIGHTS: Final = 4
-MOST_DOUBTS: Final = 3
-"""How many lost connections a write survives that has a request_id."""
 
 # The fault of no single member.
 _SHARED: Final = (AccessDeniedError, ConfigurationError, SchemaError, StorageError, TransactionError)
@@ -68,15 +67,14 @@ class Batcher(Generic[ItemT, ResultT]):
     def is_usable(self) -> bool:
         """Whether a write of the current task may be merged with others.
 
-        One inside a transaction belongs to it. Statements for many know the schema only as agentdb makes it, and locks
-        only as READ COMMITTED has them.
+        One inside a transaction belongs to it. Statements for many know the schema only as agentdb makes it.
         """
         session = self._session
         can = session.abilities
         return (
             session.dialect.merges_writes
             and (can.request_ids and can.unique_identity and can.support_tables)
-            and session.client.default_isolation in (None, "read committed")
+            and session.client.isolates_statements
             and session.client.joined() is None
         )
 
@@ -104,6 +102,7 @@ class Batcher(Generic[ItemT, ResultT]):
             TransactionError: The handle is closed.
         """
         self._check_in()
+        self._session.repeats.budget.called()
         if timeout_s is not None and seconds(timeout_s) <= 0:
             raise DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
         since = time.monotonic()
@@ -200,15 +199,9 @@ class Batcher(Generic[ItemT, ResultT]):
         try:
             await self._carry(flight)
             return
-        except UnavailableError:
-            pass  # only now there is something to repeat
-        import stamina  # 9 ms that a start can do without
-
-        async for attempt in stamina.retry_context(
-            on=UnavailableError, attempts=9, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
-        ):
-            with attempt:
-                await self._carry(flight)
+        except UnavailableError as error:
+            first = error
+        await self._session.repeats.run(partial(self._carry, flight), first, Doubts())
 
     def _disappoint(self, hopeful: Sequence[Member[ItemT, ResultT]], error: BaseException) -> None:
         """Those who still wait learn that there is no connection, or never was a good moment."""
@@ -243,7 +236,11 @@ class Batcher(Generic[ItemT, ResultT]):
                 answers = (await channel.drive(steps, client.dialect.encode)).get()
             except Exception as error:
                 flight.land()
-                self._fail(flight, members, client.translated(error))
+                failure = client.translated(error)
+                if isinstance(failure, StorageError) and await self._may_move(members, failure):
+                    self._mark(members, has_moved=True)
+                else:
+                    self._fail(flight, members, failure)
             except BaseException as error:
                 flight.land()
                 self._refuse(members, error)
@@ -297,16 +294,23 @@ class Batcher(Generic[ItemT, ResultT]):
             self._session.client.count_fallback()
             self._mark(members, is_alone=True)
 
+    async def _may_move(self, members: Sequence[Member[ItemT, ResultT]], error: StorageError) -> bool:
+        """Whether they may find another server, which they do only once."""
+        return not any(member.has_moved for member in members) and await self._session.client.leave_standby(error)
+
     def _doubt(self, members: Sequence[Member[ItemT, ResultT]], error: AgentDBError) -> None:
         """Nobody knows whether it was done: those with a request_id find out by doing it again."""
         again = []
         for member in members:
             member.doubts += 1
-            if member.item.request_id is None or member.doubts > MOST_DOUBTS:
-                member.refuse(in_doubt(error) if isinstance(error, ConnectionLostError) else error)
-            else:
+            if member.item.request_id is not None and member.doubts <= MOST_DOUBTS:
                 again.append(member)
-        self._queue_again(again)
+        may_repeat = bool(again) and self._session.repeats.may_follow(error)
+        for member in members:
+            if not (may_repeat and member in again):
+                member.refuse(in_doubt(error) if isinstance(error, ConnectionLostError) else error)
+        if may_repeat:
+            self._queue_again(again)
 
     def _stopped(self, members: Sequence[Member[ItemT, ResultT]], error: DeadlineError | None) -> None:
         """Nothing was done."""

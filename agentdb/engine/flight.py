@@ -11,6 +11,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from agentdb.engine.channel import Answer, Channel
 from agentdb.engine.client import Client
+from agentdb.engine.retry import in_doubt
 from agentdb.errors import AgentDBError, DeadlineError, OutcomeUnknownError
 
 MOST_MEMBERS: Final = 256
@@ -92,6 +93,7 @@ class Member(Answer["ResultT | None"], Generic[ItemT, ResultT]):
         is_given_up: Its caller was cancelled.
         is_repeated: A flight that it was in met a conflict, and left once more.
         is_alone: That did not help, so it leaves alone.
+        has_moved: It met a server that only reads, and looks for another one.
         doubts: How many connections were lost under it: it may have been done.
     """
 
@@ -100,7 +102,7 @@ class Member(Answer["ResultT | None"], Generic[ItemT, ResultT]):
         self.item = item
         self.on_commit = on_commit
         self.flight: Flight[ItemT, ResultT] | None = None
-        self.is_late = self.is_given_up = self.is_repeated = self.is_alone = False
+        self.is_late = self.is_given_up = self.is_repeated = self.is_alone = self.has_moved = False
         self.doubts = 0
         self._timeout_s = timeout_s
 
@@ -108,7 +110,6 @@ class Member(Answer["ResultT | None"], Generic[ItemT, ResultT]):
         """Answer with an error. Each caller has one of his own, because raising it adds to it."""
         if self.doubts and not isinstance(error, OutcomeUnknownError):
             self.error = in_doubt(error)
-            self.error.__cause__ = error
         elif isinstance(error, AgentDBError):
             self.error = copy(error)
             self.error.__cause__ = error.__cause__
@@ -236,11 +237,3 @@ class Flight(Generic[ItemT, ResultT]):
         if self._channel is not None:
             self._channel.interrupt()
             self._timers.append(self._loop.call_later(HURRY_S, self._hurry))
-
-
-def in_doubt(error: BaseException) -> OutcomeUnknownError:
-    """A write was cut off by `error`."""
-    return OutcomeUnknownError(
-        f"{error} It was a write, so it may be stored or not. Repeat it only with the same request_id.",
-        engine_code=error.engine_code if isinstance(error, AgentDBError) else None,
-    )

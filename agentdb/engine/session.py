@@ -13,10 +13,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from agentdb.engine.channel import settle
 from agentdb.engine.client import Client, closed_handle
 from agentdb.engine.dialect import Dialect, Target
+from agentdb.engine.queues import HotRow, Queues
+from agentdb.engine.retry import Doubts, Repeats
 from agentdb.engine.steps import Row, Steps
 from agentdb.engine.transaction import Transaction
 from agentdb.engine.values import seconds
-from agentdb.errors import DeadlineError, UnavailableError, UnsupportedError
+from agentdb.errors import (
+    AgentDBError,
+    DeadlineError,
+    OutcomeUnknownError,
+    StorageError,
+    UnavailableError,
+    UnsupportedError,
+)
 
 if TYPE_CHECKING:
     from agentdb.engine.orm import TortoiseSession
@@ -63,6 +72,7 @@ class Session:
 
     Attributes:
         compiled: The statements that were compiled for this database, by domain and name; see `agentdb.sql`.
+        repeats: What is done again by itself.
     """
 
     compiled: dict[tuple[str, str], Any]
@@ -71,6 +81,8 @@ class Session:
         self.target = target
         self.client: Client = target.dialect.client(target, create=create)
         self.abilities = Abilities()
+        self.repeats = Repeats()
+        self.queues = Queues()
         self._modules: Sequence[str] = ()
         self._tortoise: TortoiseSession | None = None
         self._is_open = False
@@ -172,7 +184,7 @@ class Session:
         """
         self._check_open()
         if timeout_s is None:
-            return await self._attempted(lambda _: self.client.query(steps, is_short=is_short), None)
+            return await self._attempted(lambda _: self.client.query(steps, is_short=is_short), None, Doubts())
         return await self._limited(lambda _: self.client.query(steps, is_short=is_short), timeout_s, [])
 
     async def write(
@@ -181,6 +193,8 @@ class Session:
         *,
         timeout_s: float | None = None,
         on_commit: Callable[[T], None] | None = None,
+        is_keyed: bool = False,
+        row: HotRow | None = None,
     ) -> T:
         """Drive `steps` in one transaction, and again when the database could not do it just then.
 
@@ -189,13 +203,18 @@ class Session:
         Args:
             timeout_s: For the whole call with its repetitions; None for the transaction's own limit alone.
             on_commit: Called with the result once the outermost transaction is kept, never before.
+            is_keyed: The steps find out whether they were done before, and then do nothing: they are also repeated when
+                nobody knows whether they were done.
+            row: What many callers may want to change at once; see `Queues`.
 
         Raises:
             DeadlineError: `timeout_s` has passed; nothing was done.
+            OutcomeUnknownError: The connection was lost, and the steps are not keyed, or could not be repeated.
         """
         self._check_open()
+        doubts = Doubts(is_keyed=is_keyed)
         if timeout_s is None:
-            return await self._attempted(lambda _: self.client.write(steps, told=on_commit), None)
+            return await self._attempted(lambda _: self.client.write(steps, told=on_commit), None, doubts, row)
         committed: list[T] = []
 
         def told(result: T) -> None:
@@ -203,7 +222,9 @@ class Session:
             if on_commit is not None:
                 on_commit(result)
 
-        return await self._limited(lambda limit: self.client.write(steps, told=told, limit=limit), timeout_s, committed)
+        return await self._limited(
+            lambda limit: self.client.write(steps, told=told, limit=limit), timeout_s, committed, doubts, row
+        )
 
     def _check_open(self) -> None:
         if not self._is_open:
@@ -224,40 +245,50 @@ class Session:
 
     async def _repeated(self, work: Callable[[], Awaitable[T]], timeout_s: float | None, committed: list[T]) -> T:
         if timeout_s is None:
-            return await self._attempted(lambda _: work(), None)
+            return await self._attempted(lambda _: work(), None, Doubts())
         return await self._limited(lambda _: work(), timeout_s, committed)
 
-    async def _limited(self, attempt: _Attempt[T], timeout_s: float, committed: list[T]) -> T:
+    async def _limited(
+        self,
+        attempt: _Attempt[T],
+        timeout_s: float,
+        committed: list[T],
+        doubts: Doubts | None = None,
+        row: HotRow | None = None,
+    ) -> T:
         if seconds(timeout_s) <= 0:
             raise DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
+        doubts = doubts or Doubts()
         try:
             async with asyncio.timeout(timeout_s) as limit:
-                return await self._attempted(attempt, limit)
+                return await self._attempted(attempt, limit, doubts, row)
         except TimeoutError:
             if not limit.expired():
                 raise
             if committed:  # the deadline passed during COMMIT, which then succeeded
                 return committed[0]
-            raise DeadlineError(f"Not done within {timeout_s} s, and rolled back.") from None
+            raise doubts.confirmed(DeadlineError(f"Not done within {timeout_s} s, and rolled back.")) from None
 
-    async def _attempted(self, attempt: _Attempt[T], limit: asyncio.Timeout | None) -> T:
+    async def _attempted(
+        self, attempt: _Attempt[T], limit: asyncio.Timeout | None, doubts: Doubts, row: HotRow | None = None
+    ) -> T:
         """Most calls need one attempt, and do not pay for the machinery of the others."""
+        is_own = self.client.joined() is None
+        if row is not None and is_own and self.client.is_strict:
+            async with self.queues.turn(row):
+                return await self._attempted(attempt, limit, doubts)
+        self.repeats.budget.called()
         try:
             return await attempt(limit)
-        except UnavailableError as error:
-            if self.client.joined() is not None:
+        except (UnavailableError, OutcomeUnknownError) as error:
+            if not is_own:
                 raise
-            first = error
-        import stamina  # 9 ms that a start can do without
-
-        async for retry in stamina.retry_context(
-            on=UnavailableError, attempts=10, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
-        ):
-            with retry:
-                if retry.num == 1:
-                    raise first
-                return await attempt(limit)
-        raise AssertionError("stamina gives at least one attempt")
+            first: AgentDBError = error
+        except StorageError as error:
+            if not is_own or not await self.client.leave_standby(error):
+                raise
+            return await attempt(limit)
+        return await self.repeats.run(partial(attempt, limit), first, doubts)
 
     async def _connect(self) -> None:
         try:
