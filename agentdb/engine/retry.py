@@ -24,7 +24,7 @@ LONGEST_WAIT_S: Final = 1.0
 LONGEST_S: Final = 30.0
 """How long a call without a deadline of its own is repeated."""
 
-MOST_CONNECTIONS: Final = 9
+MOST_CONNECTIONS: Final = 15
 """How often one call is repeated because there was no connection."""
 
 MOST_DOUBTS: Final = 3
@@ -32,7 +32,7 @@ MOST_DOUBTS: Final = 3
 
 WINDOW_S: Final = 10
 SHARE: Final = 0.1
-FLOOR: Final = 10
+FLOOR: Final = 20
 """Of the calls of the last 10 s at most a tenth are repeated because there was no connection, but always so many."""
 
 _NO_CONNECTION: Final = ("57P03", "53300")
