@@ -195,9 +195,7 @@ async def test_only_outside_of_transactions_and_on_engines_that_can(session: Ses
 
 
 @pytest.mark.parametrize(("pooler", "is_usable"), [("none", True), ("transaction", False)])
-async def test_a_merged_statement_has_the_configured_isolation(
-    postgres_url: str, pooler: str, is_usable: bool
-) -> None:
+async def test_a_merged_statement_has_the_configured_isolation(postgres_url: str, pooler: str, is_usable: bool) -> None:
     """A pooler that takes no settings for a session cannot promise it, so there nothing is merged."""
     async with opened(postgres_url, isolation="serializable", pooler=pooler) as strict:
         (row,) = await strict.fetch("SELECT current_setting('transaction_isolation') AS level")

@@ -267,7 +267,8 @@ ROWS: Final = (
     Row(name="42501", kind=AccessDeniedError, codes=("42501",), prepare=without_rights),
     Row(name="42P01", kind=SchemaError, codes=("42P01",), prepare=statements('DROP TABLE "Message" CASCADE')),
     Row(
-        name="XX001", kind=StorageError, codes=("XX001",), reason="corrupt", prepare=damaged('"Conversation"', byte=b"\xff"),
+        name="XX001", kind=StorageError, codes=("XX001",), reason="corrupt",
+        prepare=damaged('"Conversation"', byte=b"\xff"),
     ),
     Row(
         name="XX002", kind=StorageError, codes=("XX002",), reason="corrupt",

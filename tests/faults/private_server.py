@@ -130,12 +130,16 @@ class Wire:
         cut_after: Passes such a request on, and ends the connection in place of passing on the reply.
         hold_after: Passes such a request on, and never its reply.
         cuts: How many of those are still to be done.
+        is_closed_after_cut: Hangs up on everybody after the first of those.
     """
 
-    def __init__(self, socket: Path | None) -> None:
+    _server: asyncio.Server
+
+    def __init__(self, socket: Path) -> None:
         self.connections = 0
         self.cut_before = self.cut_after = self.hold_after = b""
         self.cuts = 0
+        self.is_closed_after_cut = self._is_hung_up = False
         self.port = 0
         self._socket = socket
         self._tasks: set[asyncio.Task[None]] = set()
@@ -143,15 +147,26 @@ class Wire:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Wire]:
         """Listen inside the block."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
         try:
             yield self
         finally:
-            server.close()
+            self._server.close()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def hang_up(self) -> None:
+        """End all connections, and every new one at once."""
+        self._is_hung_up = True
+        for task in self._tasks:
+            task.cancel()
+
+    def close(self) -> None:
+        """End all connections, and refuse new ones."""
+        self._server.close()
+        self.hang_up()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -159,7 +174,7 @@ class Wire:
         self._tasks.add(task)
         self.connections += 1
         try:
-            if self._socket is not None:
+            if not self._is_hung_up:
                 await self._join(reader, writer)
         finally:
             self._tasks.discard(task)
@@ -200,4 +215,5 @@ class Wire:
         if not wanted or self.cuts < 1 or wanted not in piece:
             return False
         self.cuts -= 1
+        self._is_hung_up = self.is_closed_after_cut
         return True

@@ -22,17 +22,27 @@ class Place:
 
     Attributes:
         name: Of the database on the server, or the path of the file.
+        ids: Of a conversation and its user.
         attempts: How often the unit was begun.
     """
 
     name: str
     url: str
-    conversation_id: int
-    user_id: int
+    ids: tuple[int, int]
     messages: Callable[[], Awaitable[int]]
     server: PrivateServer | None = None
     wire: Wire | None = None
     attempts: int = field(default=0)
+
+    @property
+    def conversation_id(self) -> int:
+        """Where messages are appended."""
+        return self.ids[0]
+
+    @property
+    def user_id(self) -> int:
+        """Who appends them."""
+        return self.ids[1]
 
     @property
     def own_server(self) -> PrivateServer:
