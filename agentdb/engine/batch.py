@@ -17,7 +17,8 @@ from typing import Any, Final, Generic, TypeAlias
 
 from agentdb.engine.channel import GRACE_S
 from agentdb.engine.dialect import ConnectionLostError
-from agentdb.engine.flight import Cabin, Flight, ItemT, Member, MergingClient, ResultT, in_doubt, unanswered
+from agentdb.engine.flight import Cabin, Flight, ItemT, Member, MergingClient, ResultT, unanswered
+from agentdb.engine.retry import MOST_DOUBTS, in_doubt
 from agentdb.engine.session import Session, nothing_begun
 from agentdb.engine.steps import Steps
 from agentdb.engine.values import seconds
@@ -35,8 +36,6 @@ from agentdb.errors import (
 )
 
 MOST_FLIGHTS: Final = 4
-MOST_DOUBTS: Final = 3
-"""How many lost connections a write survives that has a request_id."""
 
 # The fault of no single member.
 _SHARED: Final = (AccessDeniedError, ConfigurationError, SchemaError, StorageError, TransactionError)
@@ -69,15 +68,14 @@ class Batcher(Generic[ItemT, ResultT]):
     def is_usable(self) -> bool:
         """Whether a write of the current task may be merged with others.
 
-        One inside a transaction belongs to it. Statements for many know the schema only as agentdb makes it, and locks
-        only as READ COMMITTED has them.
+        One inside a transaction belongs to it. Statements for many know the schema only as agentdb makes it.
         """
         session = self._session
         can = session.abilities
         return (
             session.dialect.merges_writes
             and (can.request_ids and can.unique_identity and can.support_tables)
-            and session.client.default_isolation in (None, "read committed")
+            and session.client.isolates_statements
             and session.client.joined() is None
         )
 
@@ -105,6 +103,7 @@ class Batcher(Generic[ItemT, ResultT]):
             TransactionError: The handle is closed.
         """
         self._check_in()
+        self._session.repeats.budget.called()
         if timeout_s is not None and seconds(timeout_s) <= 0:
             raise nothing_begun(timeout_s)
         since = time.monotonic()
@@ -124,7 +123,7 @@ class Batcher(Generic[ItemT, ResultT]):
         self._waiting.append(member)
         self._depart()
         late = partial(self._be_late, member)
-        timer = None if timeout_s is None else member.loop.call_later(timeout_s, late, 0.0)
+        timer = None if timeout_s is None else member.loop.call_later(timeout_s, late)
         if timer is None:
             self._session.limits.add(late)
         try:
@@ -147,13 +146,13 @@ class Batcher(Generic[ItemT, ResultT]):
         member.is_given_up = True
         return self._withdrawn(member)
 
-    def _be_late(self, member: Member[ItemT, ResultT], _: float) -> None:
+    def _be_late(self, member: Member[ItemT, ResultT]) -> None:
         member.is_late = True
         if member.is_given:
             return
         if self._withdrawn(member):
-            troubles = (flight.trouble for flight in self._flights)
-            if (trouble := next(filter(None, troubles), None)) is None:
+            met = (flight.doubts.met for flight in self._flights if flight.is_looking or not flight.members)
+            if (trouble := next(filter(None, met), None)) is None:
                 member.refuse_late()
             else:
                 member.refuse(trouble)
@@ -215,18 +214,8 @@ class Batcher(Generic[ItemT, ResultT]):
             await self._carry(flight)
             return
         except UnavailableError as error:
-            flight.trouble = error  # only now there is something to repeat
-        import stamina  # 9 ms that a start can do without
-
-        async for attempt in stamina.retry_context(
-            on=UnavailableError, attempts=9, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
-        ):
-            with attempt:
-                try:
-                    await self._carry(flight)
-                except UnavailableError as error:
-                    flight.trouble = error
-                    raise
+            first = error
+        await self._session.repeats.run(partial(self._carry, flight), first, flight.doubts)
 
     def _disappoint(self, hopeful: Sequence[Member[ItemT, ResultT]], error: BaseException) -> None:
         """Those who still wait learn that there is no connection, or never was a good moment."""
@@ -241,7 +230,7 @@ class Batcher(Generic[ItemT, ResultT]):
         Raises:
             UnavailableError: It was not done; who was aboard waits again.
         """
-        flight.is_looking, flight.trouble = True, None
+        flight.is_looking = True
         try:
             await self._carry_boarded(flight)
         finally:
@@ -261,7 +250,11 @@ class Batcher(Generic[ItemT, ResultT]):
                 answers = (await channel.drive(steps, client.dialect.encode)).get()
             except Exception as error:
                 flight.land()
-                self._fail(flight, members, client.translated(error))
+                failure = client.translated(error)
+                if isinstance(failure, StorageError) and await self._may_move(members, failure):
+                    self._mark(members, has_moved=True)
+                else:
+                    self._fail(flight, members, failure)
             except BaseException as error:
                 flight.land()
                 self._refuse(members, error)
@@ -315,16 +308,23 @@ class Batcher(Generic[ItemT, ResultT]):
             self._session.client.count_fallback()
             self._mark(members, is_alone=True)
 
+    async def _may_move(self, members: Sequence[Member[ItemT, ResultT]], error: StorageError) -> bool:
+        """Whether they may find another server, which they do only once."""
+        return not any(member.has_moved for member in members) and await self._session.client.leave_standby(error)
+
     def _doubt(self, members: Sequence[Member[ItemT, ResultT]], error: AgentDBError) -> None:
         """Nobody knows whether it was done: those with a request_id find out by doing it again."""
         again = []
         for member in members:
             member.doubts += 1
-            if member.item.request_id is None or member.doubts > MOST_DOUBTS:
-                member.refuse(in_doubt(error) if isinstance(error, ConnectionLostError) else error)
-            else:
+            if member.item.request_id is not None and member.doubts <= MOST_DOUBTS:
                 again.append(member)
-        self._queue_again(again)
+        may_repeat = bool(again) and self._session.repeats.may_follow(error)
+        for member in members:
+            if not (may_repeat and member in again):
+                member.refuse(in_doubt(error) if isinstance(error, ConnectionLostError) else error)
+        if may_repeat:
+            self._queue_again(again)
 
     def _stopped(self, members: Sequence[Member[ItemT, ResultT]], error: DeadlineError | None) -> None:
         """Nothing was done."""

@@ -14,11 +14,12 @@ from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
 from agentdb.engine.afterwork import Afterwork
+from agentdb.engine.call_limits import CallLimit
 from agentdb.engine.channel import Around, Channel, Result, Work
 from agentdb.engine.dialect import ConnectionLostError, Dialect, Target
 from agentdb.engine.steps import Steps
 from agentdb.engine.transaction import Transaction, open_transactions
-from agentdb.errors import DeadlineError, OutcomeUnknownError, TransactionError, UnavailableError
+from agentdb.errors import DeadlineError, OutcomeUnknownError, StorageError, TransactionError, UnavailableError
 from agentdb.telemetry import logger
 
 T = TypeVar("T")
@@ -88,6 +89,23 @@ class Client(ABC):
     @abstractmethod
     def _is_write(self, sql: str) -> bool:
         """Whether `sql` needs a channel that may write."""
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether those who change one row at the same time refuse each other, in place of waiting."""
+        return self.default_isolation not in (None, "read committed")
+
+    @property
+    def isolates_statements(self) -> bool:
+        """Whether a statement that is its own transaction has the configured isolation too."""
+        return True
+
+    async def leave_standby(self, error: StorageError) -> bool:
+        """After a write met a server that only reads: whether there may be another one, which is found next.
+
+        Every connection is replaced then.
+        """
+        return False
 
     def count_fallback(self) -> None:
         """A group or batch of writes is done one by one."""
@@ -188,7 +206,7 @@ class Client(ABC):
         steps: Callable[[], Steps[T]],
         *,
         told: Callable[[T], None] | None = None,
-        limit: asyncio.Timeout | None = None,
+        limit: CallLimit | None = None,
     ) -> T:
         """Drive `steps` in one transaction, or in a savepoint of the one that is joined.
 

@@ -51,7 +51,12 @@ class PostgresChannel(InterruptibleChannel):
 
     Args:
         connection: The pool's proxy of it.
+
+    Attributes:
+        generation: Of connections, which are replaced together.
     """
+
+    generation = 0
 
     def __init__(self, pool: PostgresPool, connection: Any, *, control_timeout_s: float) -> None:
         self.pool = pool

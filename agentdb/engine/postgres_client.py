@@ -22,6 +22,7 @@ from agentdb.engine.flight import MergingClient
 from agentdb.engine.postgres import PostgresTarget, dialect
 from agentdb.engine.postgres_channel import PostgresChannel
 from agentdb.engine.postgres_pool import PostgresPool
+from agentdb.errors import StorageError
 
 START_TIMEOUT_S: Final = 60.0
 """What an embedded server may take to be made, or to recover after a crash."""
@@ -95,6 +96,17 @@ class PostgresClient(MergingClient):
             yield connection
         finally:
             await settle(connection.close(timeout=self.options.connect_timeout_s))
+
+    @property
+    def isolates_statements(self) -> bool:
+        # A pooler in transaction mode takes no settings for a session.
+        return not self.is_strict or self._target.options.pooler == "none"
+
+    async def leave_standby(self, error: StorageError) -> bool:
+        if error.engine_code != "25006" or len(self._target.hosts) < 2:
+            return False
+        await self._open_pool.renew()
+        return True
 
     def _is_write(self, sql: str) -> bool:
         return not only_reads(sql)
@@ -171,6 +183,8 @@ def _connect_arguments(target: PostgresTarget, server: EmbeddedServer | None) ->
         # `jit` costs more than it saves on the short statements of a data layer.
         "server_settings": {"application_name": options.application_name, "TimeZone": "UTC", "jit": "off"},
     }
+    if options.isolation != "read committed":
+        arguments["server_settings"]["default_transaction_isolation"] = options.isolation
     if options.pooler == "transaction":
         arguments["statement_cache_size"] = 0
         arguments["server_settings"] = {"application_name": options.application_name}

@@ -10,21 +10,30 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from agentdb.engine.call_limits import CallLimits
+from agentdb.engine.call_limits import CallLimit, CallLimits
 from agentdb.engine.channel import settle
 from agentdb.engine.client import Client, closed_handle
 from agentdb.engine.dialect import Dialect, Target
+from agentdb.engine.queues import HotRow, Queues
+from agentdb.engine.retry import Doubts, Repeats
 from agentdb.engine.steps import Row, Steps
 from agentdb.engine.transaction import Transaction
 from agentdb.engine.values import seconds
-from agentdb.errors import AgentDBError, DeadlineError, OutcomeUnknownError, UnavailableError, UnsupportedError
+from agentdb.errors import (
+    AgentDBError,
+    DeadlineError,
+    OutcomeUnknownError,
+    StorageError,
+    UnavailableError,
+    UnsupportedError,
+)
 
 if TYPE_CHECKING:
     from agentdb.engine.orm import TortoiseSession
 
 T = TypeVar("T")
 
-_Attempt: TypeAlias = Callable[[asyncio.Timeout | None], Awaitable[T]]
+_Attempt: TypeAlias = Callable[[CallLimit | None], Awaitable[T]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,7 @@ class Session:
     Attributes:
         limits: Of the calls under way that name no timeout.
         compiled: The statements that were compiled for this database, by domain and name; see `agentdb.sql`.
+        repeats: What is done again by itself.
     """
 
     compiled: dict[tuple[str, str], Any]
@@ -79,6 +89,8 @@ class Session:
         self.client: Client = target.dialect.client(target, create=create)
         self.abilities = Abilities()
         self.limits = CallLimits(target.options.call_timeout_s)
+        self.repeats = Repeats()
+        self.queues = Queues()
         self._modules: Sequence[str] = ()
         self._tortoise: TortoiseSession | None = None
         self._is_open = False
@@ -196,6 +208,8 @@ class Session:
         *,
         timeout_s: float | None = None,
         on_commit: Callable[[T], None] | None = None,
+        is_keyed: bool = False,
+        row: HotRow | None = None,
     ) -> T:
         """Drive `steps` in one transaction, and again when the database could not do it just then.
 
@@ -204,12 +218,17 @@ class Session:
         Args:
             timeout_s: For the whole call with its repetitions; None for the configured limit.
             on_commit: Called with the result once the outermost transaction is kept, never before.
+            is_keyed: The steps find out whether they were done before, and then do nothing: they are also repeated when
+                nobody knows whether they were done.
+            row: What many callers may want to change at once; see `Queues`.
 
         Raises:
             DeadlineError: `timeout_s` has passed; nothing was done.
-            OutcomeUnknownError: It passed during COMMIT, or the connection was lost then.
+            OutcomeUnknownError: The limit passed during COMMIT. Or the connection was lost, and the steps are not
+                keyed, or could not be repeated.
         """
         self._check_open()
+        doubts = Doubts(is_keyed=is_keyed)
         committed: list[T] = []
 
         def told(result: T) -> None:
@@ -217,7 +236,9 @@ class Session:
             if on_commit is not None:
                 on_commit(result)
 
-        return await self._limited(lambda limit: self.client.write(steps, told=told, limit=limit), timeout_s, committed)
+        return await self._limited(
+            lambda limit: self.client.write(steps, told=told, limit=limit), timeout_s, committed, doubts, row
+        )
 
     def _check_open(self) -> None:
         if not self._is_open:
@@ -236,7 +257,14 @@ class Session:
             self._tortoise = TortoiseSession(self.client, self._modules)
         return self._tortoise
 
-    async def _limited(self, attempt: _Attempt[T], timeout_s: float | None, committed: Sequence[T] | None = None) -> T:
+    async def _limited(
+        self,
+        attempt: _Attempt[T],
+        timeout_s: float | None,
+        committed: Sequence[T] | None = None,
+        doubts: Doubts | None = None,
+        row: HotRow | None = None,
+    ) -> T:
         """Attempt it within its limit.
 
         Args:
@@ -244,65 +272,52 @@ class Session:
         """
         if timeout_s is not None and seconds(timeout_s) <= 0:
             raise nothing_begun(timeout_s)
-        met: list[UnavailableError] = []
-
-        async def noted(limit: asyncio.Timeout | None) -> T:
-            try:
-                return await attempt(limit)
-            except UnavailableError as error:
-                met.append(error)
-                raise
-
+        doubts = doubts or Doubts()
         try:
-            async with asyncio.timeout(timeout_s) as limit:
-                if timeout_s is None:
-                    self.limits.add(late := limit.reschedule)
-                return await self._attempted(noted, limit)
+            with self.limits.of(timeout_s) as limit:
+                return await self._attempted(attempt, limit, doubts, row)
         except asyncio.CancelledError as cancelled:
-            if met:
-                raise cancelled from met[-1]
+            if doubts.met is not None:
+                raise cancelled from doubts.met
             raise cancelled from (None if committed is None else cancelled.__cause__)
         except TimeoutError as error:
-            if not limit.expired():
+            if not limit.is_late:
                 raise
             if committed:  # the deadline passed during COMMIT, which then succeeded
                 return committed[0]
-            raise self._missed(error, timeout_s, is_write=committed is not None, met=met) from None
-        finally:
-            if timeout_s is None:
-                self.limits.remove(late)
+            raise doubts.confirmed(self._missed(error, timeout_s, doubts, is_write=committed is not None)) from None
 
-    def _missed(
-        self, error: TimeoutError, timeout_s: float | None, *, is_write: bool, met: Sequence[UnavailableError]
-    ) -> AgentDBError:
+    def _missed(self, error: TimeoutError, timeout_s: float | None, doubts: Doubts, *, is_write: bool) -> AgentDBError:
         """What a caller is told whose deadline has passed."""
         within_s = self.limits.within_s if timeout_s is None else timeout_s
         answer = error.__cause__.__cause__ if error.__cause__ else None
         if is_write and isinstance(answer, OutcomeUnknownError):
             return OutcomeUnknownError(f"Not done within {within_s:.3g} s. {answer}", engine_code=answer.engine_code)
-        if met:  # that the database cannot be reached says more than that time is over
-            met[-1].add_note(f"It was tried for {within_s:.3g} s.")
-            return met[-1]
+        if doubts.met is not None:  # that the database cannot be reached says more than that time is over
+            doubts.met.add_note(f"It was tried for {within_s:.3g} s.")
+            return doubts.met
         return DeadlineError(f"Not done within {within_s:.3g} s{', and rolled back' if is_write else ''}.")
 
-    async def _attempted(self, attempt: _Attempt[T], limit: asyncio.Timeout | None) -> T:
+    async def _attempted(
+        self, attempt: _Attempt[T], limit: CallLimit | None, doubts: Doubts, row: HotRow | None = None
+    ) -> T:
         """Most calls need one attempt, and do not pay for the machinery of the others."""
+        is_own = self.client.joined() is None
+        if row is not None and is_own and self.client.is_strict:
+            async with self.queues.turn(row):
+                return await self._attempted(attempt, limit, doubts)
+        self.repeats.budget.called()
         try:
             return await attempt(limit)
-        except UnavailableError as error:
-            if self.client.joined() is not None:
+        except (UnavailableError, OutcomeUnknownError) as error:
+            if not is_own:
                 raise
-            first = error
-        import stamina  # 9 ms that a start can do without
-
-        async for retry in stamina.retry_context(
-            on=UnavailableError, attempts=10, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
-        ):
-            with retry:
-                if retry.num == 1:
-                    raise first
-                return await attempt(limit)
-        raise AssertionError("stamina gives at least one attempt")
+            first: AgentDBError = error
+        except StorageError as error:
+            if not is_own or not await self.client.leave_standby(error):
+                raise
+            return await attempt(limit)
+        return await self.repeats.run(partial(attempt, limit), first, doubts)
 
     async def _connect(self) -> None:
         try:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from agentdb.engine.call_limits import CallLimit
 from agentdb.engine.channel import Channel, settle
 from agentdb.engine.checkpoints import Checkpoints
 from agentdb.engine.client import Client, closed_handle, only_reads
@@ -127,7 +128,7 @@ class SqliteClient(Client):
         steps: Callable[[], Steps[T]],
         *,
         told: Callable[[T], None] | None = None,
-        limit: asyncio.Timeout | None = None,
+        limit: CallLimit | None = None,
     ) -> T:
         self._check_loop()
         joined = self.joined()

@@ -36,11 +36,17 @@ _REFUSALS: Final = (ConflictError, DeadlineError, StorageError, TransactionError
 
 
 def commit_failure(error: AgentDBError) -> AgentDBError:
-    """What a failed COMMIT says to those who wait for it: `error` if it is certain that nothing was done."""
-    if isinstance(error, _REFUSALS) and not isinstance(error, ConnectionLostError):
+    """What a failed COMMIT says to those who wait for it: `error` if it is certain that nothing was done.
+
+    A disk that could not take a write has not taken the end of the transaction, which is written last. One that
+    reports another error, such as when it was to make sure, may have.
+    """
+    is_failing = isinstance(error, StorageError) and error.reason == "failing"
+    if isinstance(error, _REFUSALS) and not isinstance(error, ConnectionLostError) and not is_failing:
         return error
+    what = "disk" if is_failing else "connection"
     return OutcomeUnknownError(
-        "The connection failed during COMMIT, so the transaction may be stored or not. "
+        f"The {what} failed during COMMIT, so the transaction may be stored or not. "
         "Repeat it only with the same request_id.",
         engine_code=error.engine_code,
     )

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from agentdb.engine.call_limits import CallLimit
 from agentdb.engine.group import LARGEST_GROUP, Group
 from agentdb.engine.member import Member
 from agentdb.engine.steps import Steps
@@ -80,7 +81,7 @@ class WriterQueue:
         self._next()
 
     async def write(
-        self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None, limit: asyncio.Timeout | None
+        self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None, limit: CallLimit | None
     ) -> T:
         """Run a unit of work, together with others that wait at the same time."""
         member = Member(steps, told=told, limit=limit)

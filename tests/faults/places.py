@@ -1,155 +1,94 @@
-"""Furnished databases with a way to them that can fail."""
+"""Databases of each engine for the fault tests: made once, and copied for each test.
+
+The fixtures are imported by the modules that use them, each of which has a server of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import replace
-from itertools import islice
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from typing import Any, TypeAlias
+
+import asyncpg
+import pytest
 
 import agentdb
-from agentdb import Database
-from agentdb.testing.factory import DatabaseFactory
-from tests.faults.calls import MERGED, Outcome, outcomes
-from tests.faults.way import Way
-from tests.services.bad_values import World
-from tests.services.both_engines import digest, furnished
+from tests.faults.private_server import PrivateServer, Wire, server_directory
+from tests.faults.units import Place
 
-POOL_SIZE: Final = 24
-PATIENT_S: Final = 60.0
-"""So long that only the deadline of the call itself can pass."""
+TEMPLATE = "made"
+COUNT = 'SELECT count(*) FROM "Message"'
 
 
-class Place:
-    """A PostgreSQL database.
-
-    Attributes:
-        db: A handle by a way that can fail.
-        outside: A handle that needs no such way.
-
-    Args:
-        configured_s: The limit, during a fault, of calls that are given none.
-    """
-
-    def __init__(self, db: Database, outside: Database, world: World, way: Way, *, configured_s: float) -> None:
-        self.db = db
-        self.outside = outside
-        self.world = world
-        self.way = way
-        self._configured_s = configured_s
-        self._connections = db.settings.pool_size
-
-    async def under(
-        self, fault: Callable[[], None], names: Iterable[str], *, keys: str | None = None, timeout: float | None
-    ) -> dict[str, Outcome]:
-        """Make these calls, each over a connection of its own, when all connections are open and `fault` has come."""
-        found: dict[str, Outcome] = {}
-        left = iter(sorted(names))
-        while some := list(islice(left, self._connections)):
-            await self.warm_up()
-            fault()
-            if timeout is None:
-                self.db.session.limits.within_s = self._configured_s
-            found |= await outcomes(self.db, self.world, some, keys=keys, timeout=timeout)
-            self.db.session.limits.within_s = PATIENT_S
-            self.way.heal()
-        return found
-
-    async def warm_up(self) -> None:
-        """Wait until all connections can be had, and are open."""
-        together = asyncio.Barrier(self._connections)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._connections):
-                group.create_task(self._hold(together))
-
-    async def _hold(self, together: asyncio.Barrier) -> None:
-        async with self.db.transaction(timeout=PATIENT_S):
-            await together.wait()
-
-    async def assert_done_once(self, keys: str) -> None:
-        """The merged writes that were made under these keys happen once, however often they are repeated."""
-        for _ in range(2):
-            found = await outcomes(self.db, self.world, MERGED, keys=keys, timeout=PATIENT_S)
-
-            assert [one.error for one in found.values()] == [None] * len(MERGED), found
-        stored = await digest(self.outside)
-        await outcomes(self.db, self.world, MERGED, keys=keys, timeout=PATIENT_S)
-        assert await digest(self.outside) == stored
-        for table in ("Message", "Usage"):
-            rows = await self.outside.session.fetch(
-                f'SELECT "requestId", count(*) AS many FROM "{table}" GROUP BY 1 HAVING count(*) > 1'
-            )
-            assert [row for row in rows if row["requestId"] is not None] == []
-        (row,) = await self.outside.session.fetch('SELECT max("id") AS last FROM "Message"')
-        self.world = replace(self.world, last_id=row["last"])
+def apart(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run `work` in a loop of its own, out of the way of the tests' loops."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
-@asynccontextmanager
-async def placed(
-    factory: DatabaseFactory, *, pool_size: int = POOL_SIZE, configured_s: float = PATIENT_S
-) -> AsyncIterator[Place]:
-    """A furnished PostgreSQL database with a way to it."""
-    async with AsyncExitStack() as stack:
-        outside = stack.enter_context(factory(engine="postgresql"))
-        stack.push_async_callback(outside.close)
-        world = await furnished(outside, huge="")
-        way = await stack.enter_async_context(Way.to(outside.url))
-        db = await handle(outside, way.url, pool_size=pool_size)
-        stack.push_async_callback(db.close)
-        yield Place(db, outside, world, way, configured_s=configured_s)
+async def made(url: str, *, create: bool) -> tuple[int, int]:
+    """Make a database with a user who has a conversation."""
+    async with agentdb.connect(url, create_database=create) as db:
+        user = await db.access.create_user(email="ada@example.org")
+        talk = await db.conversations.start(user_id=user.id)
+        return talk.id, user.id
 
 
-@asynccontextmanager
-async def furnished_file(
-    factory: DatabaseFactory, *, journal: str = "WAL"
-) -> AsyncIterator[tuple[Database, World, Path]]:
-    """A furnished SQLite database: a handle of it, what stands in it, and its file."""
-    with factory(engine="sqlite") as made:
-        world = await furnished(made, huge="")
-        await made.close()
-        file = Path(made.url.removeprefix("sqlite:///"))
-        with closing(sqlite3.connect(file)) as raw:
-            assert raw.execute(f"PRAGMA journal_mode = {journal}").fetchone() == (journal.lower(),)
-        db = await handle(made, made.url)
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[PrivateServer, tuple[int, int]]]:
+    """A server with a template, and whose conversation is in it."""
+    with server_directory() as directory:
+        server = PrivateServer(directory)
+        apart(server.start())
         try:
-            yield db, world, file
+            yield server, apart(made(server.url(TEMPLATE), create=True))
         finally:
-            await db.close()
-
-
-async def handle(like: Database, url: str, **options: Any) -> Database:
-    """A further handle by another way, patient unless told otherwise."""
-    patient = {"acquire_timeout_s": PATIENT_S, "connect_timeout_s": PATIENT_S, "call_timeout_s": PATIENT_S}
-    return await agentdb.connect(url, skip_sync=True, settings=like.settings.model_copy(update={**patient, **options}))
+            apart(server.stop())
 
 
 @asynccontextmanager
-async def held(db: Database) -> AsyncIterator[None]:
-    """One transaction of another task, inside the block."""
-    begun, free = asyncio.Event(), asyncio.Event()
+async def on_postgres(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    """A database of the private server."""
+    own, ids = request.getfixturevalue("server")
+    await own.start()
+    async with Wire(own.socket).opened() as wire, own.database(TEMPLATE) as name:
 
-    async def hold() -> None:
-        async with db.transaction(timeout=PATIENT_S):
-            begun.set()
-            await free.wait()
+        async def messages() -> int:
+            try:
+                ((count,),) = await own.run(COUNT, database=name)
+            except (asyncpg.UndefinedTableError, asyncpg.DataCorruptedError, asyncpg.IndexCorruptedError):
+                return 0
+            return int(count)
 
-    holder = asyncio.create_task(hold())
-    await begun.wait()
-    try:
-        yield
-    finally:
-        free.set()
-        await holder
+        yield Place(name, own.url(name), ids, messages=messages, server=own, wire=wire)
+
+
+@pytest.fixture(scope="module")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, tuple[int, int]]:
+    """The bytes of a file, and whose conversation is in it."""
+    file = tmp_path_factory.mktemp("template") / "agent.db"
+    ids = apart(made(f"sqlite:///{file}", create=False))
+    return file.read_bytes(), ids
 
 
 @asynccontextmanager
-async def locked(file: Path, how: str) -> AsyncIterator[None]:
-    """A lock on a SQLite file that is not of this handle, inside the block."""
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute(f"BEGIN {how}")
-        yield
-        other.execute("ROLLBACK")
+async def on_sqlite(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    """A file."""
+    content, ids = request.getfixturevalue("sqlite_template")
+    file = request.getfixturevalue("tmp_path") / "agent.db"
+    file.write_bytes(content)
+
+    async def messages() -> int:
+        with closing(sqlite3.connect(file)) as raw:
+            try:
+                return int(raw.execute(COUNT).fetchone()[0])
+            except sqlite3.DatabaseError:
+                return 0
+
+    yield Place(str(file), f"sqlite:///{file}", ids, messages=messages)
+
+
+OpenPlace: TypeAlias = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Place]]

@@ -19,8 +19,8 @@ from agentdb.engine.sqlite_client import SqliteClient
 from agentdb.testing.factory import DatabaseFactory
 from tests.counts import COUNTS
 from tests.faults.calls import ALL, NAMES
+from tests.faults.furnished import handle
 from tests.faults.interruption import Interruption, Moment
-from tests.faults.places import handle
 from tests.services.bad_values import World
 from tests.services.both_engines import furnished, named
 

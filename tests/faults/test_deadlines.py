@@ -28,7 +28,7 @@ from tests.faults.calls import (
     assert_answers,
     outcomes,
 )
-from tests.faults.places import POOL_SIZE, furnished_file, handle, held, locked, placed
+from tests.faults.furnished import POOL_SIZE, furnished_file, handle, held, locked, placed
 from tests.services.both_engines import digest
 
 WITHIN_S: Final = 0.3
