@@ -25,13 +25,13 @@ _SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
 _EVERY_THREAD: Final = 1
 
 
-def fail(*names: str) -> None:
-    """From now on these system calls end with an input/output error, in every thread of this process."""
+def fail(names: list[str], error: int) -> None:
+    """From now on these system calls end with that error, in every thread of this process."""
     numbers = [_CALLS[name][0 if platform.machine() == "x86_64" else 1] for name in names]
     program = [_instruction(0x20, 0)]  # load the number of the call
     for left, number in zip(range(len(numbers), 0, -1), numbers, strict=True):
         program.append(_instruction(0x15, number, equal=left))  # jump to the last instruction
-    program += [_instruction(0x06, 0x7FFF0000), _instruction(0x06, 0x00050000 | errno.EIO)]  # allow; fail
+    program += [_instruction(0x06, 0x7FFF0000), _instruction(0x06, 0x00050000 | error)]  # allow; fail
     code = ctypes.create_string_buffer(b"".join(program))
     filters = struct.pack("HxxxxxxQ", len(program), ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -84,7 +84,8 @@ async def main(url: str, ids: list[int], fault: str) -> list[dict[str, Any]]:
         else:
             # What the writer remembers it would not read.
             await db.session.client.execute_script("PRAGMA cache_size = 0; PRAGMA shrink_memory")
-            fail(*fault.split(","))
+            # SQLite itself takes EIO of a read for a damaged file system.
+            fail(fault.split(","), errno.ESTALE if fault == "pread64" else errno.EIO)
             found += [await append(db, ids, None), await append(db, ids, "under")]
         return found
 
