@@ -8,7 +8,6 @@ repetitions, however many calls there are: it has to come up under them.
 
 from __future__ import annotations
 
-import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -181,6 +180,8 @@ class _Patience:
         if not self._repeats.may_follow(error):
             self._is_refused = True
             return False
+        import random  # a start can do without it, too
+
         longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**self._waits)
         self._waits += 1
         return random.uniform(0, longest)  # noqa: S311 - nobody has to be unable to guess it

@@ -302,19 +302,18 @@ class Session:
         self, attempt: _Attempt[T], limit: CallLimit | None, doubts: Doubts, row: HotRow | None = None
     ) -> T:
         """Most calls need one attempt, and do not pay for the machinery of the others."""
-        is_own = self.client.joined() is None
-        if row is not None and is_own and self.client.is_strict:
+        if row is not None and self.client.is_strict and self.client.joined() is None:
             async with self.queues.turn(row):
                 return await self._attempted(attempt, limit, doubts)
         self.repeats.budget.called()
         try:
             return await attempt(limit)
         except (UnavailableError, OutcomeUnknownError) as error:
-            if not is_own:
+            if self.client.joined() is not None:
                 raise
             first: AgentDBError = error
         except StorageError as error:
-            if not is_own or not await self.client.leave_standby(error):
+            if self.client.joined() is not None or not await self.client.leave_standby(error):
                 raise
             return await attempt(limit)
         return await self.repeats.run(partial(attempt, limit), first, doubts)
