@@ -37,6 +37,14 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def serializable(session: nox.Session) -> None:
+    """All tests with the isolation that distributed engines of the PostgreSQL family have: losers are refused."""
+    _install(session, "test", "bench")
+    arguments = session.posargs or ["-n", "2", "--agentdb-engine", "postgresql"]
+    session.run("pytest", *arguments, env={"AGENTDB_ISOLATION": "serializable"})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """How fast it is, against hand-written statements and ORMs; arguments go to `python -m benchmarks`."""
     _install(session, "bench")

@@ -267,6 +267,11 @@ class Settings(BaseSettings):
     transaction_timeout_s: _Seconds = _variable(
         "AGENTDB_TRANSACTION_TIMEOUT_S", default=5.0, meaning="Limit for one `db.transaction()`, in seconds."
     )
+    call_timeout_s: _Seconds = _variable(
+        "AGENTDB_CALL_TIMEOUT_S",
+        default=30.0,
+        meaning="Limit for one call of a service or `db.run()` that is given no `timeout`, in seconds.",
+    )
 
     variables: Mapping[str, Secret] = Field(default_factory=dict, repr=False, exclude=True)
     """The whole environment as it was when these settings were loaded, `.env` included; not a setting itself."""

@@ -112,26 +112,32 @@ class Database:
         """
         return self.session.use()
 
-    def transaction(self) -> AbstractAsyncContextManager[Any]:
+    def transaction(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Any]:
         """All statements of the block are kept, or none. Service calls and Tortoise queries inside join it.
 
-        It belongs to the task that began it, may be nested, and is rolled back after `transaction_timeout_s`.
+        It belongs to the task that began it, may be nested, and is rolled back when its limit has passed.
+
+        Args:
+            timeout: Seconds from its beginning, in place of `transaction_timeout_s`. A nested one has none of its own.
 
         Raises:
             TransactionError: A statement failed and the block went on, or another task used it.
             DeadlineError: No connection was free in time, or its limit has passed.
         """
-        return self.session.transaction(limit_s=self.session.target.options.transaction_timeout_s)
+        limit_s = self.session.target.options.transaction_timeout_s if timeout is None else timeout
+        return self.session.transaction(limit_s=limit_s)
 
     async def run(self, work: Callable[[], Awaitable[T]], *, timeout: float | None = None) -> T:
         """Run `work` in one transaction, and again when the database could not do it just then.
 
         Args:
-            timeout: Seconds for the whole with its repetitions.
+            timeout: Seconds for the whole with its repetitions, in place of `call_timeout_s`. Each repetition also has
+                the limit of a transaction.
 
         Raises:
             UnavailableError: Not done, however often it was tried.
             DeadlineError: `timeout` has passed; nothing was done.
+            OutcomeUnknownError: The database did not tell what became of the COMMIT.
         """
         return await self.session.unit(work, timeout_s=timeout)
 

@@ -17,7 +17,7 @@ AgentDBError
 ├── UnavailableError     not done, and safe to repeat
 ├── OutcomeUnknownError  perhaps done: repeat only with the same request_id
 ├── DeadlineError        not done within the deadline, rolled back
-└── StorageError         full, read-only or corrupt; see `reason`
+└── StorageError         full, read-only, corrupt or failing; see `reason`
 ```
 
 A message says what was found, then what to do. The facts are attributes too. No message holds a secret.
@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import reprlib
 from decimal import Decimal
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
 
 
 class _Excerpt(reprlib.Repr):
@@ -41,6 +41,8 @@ class _Excerpt(reprlib.Repr):
 
 
 _EXCERPT: Final = _Excerpt()
+
+StorageReason: TypeAlias = Literal["full", "read-only", "corrupt", "unreadable", "failing"]
 
 
 def excerpt(value: object) -> str:
@@ -191,7 +193,13 @@ class UnavailableError(AgentDBError):
 
 
 class OutcomeUnknownError(AgentDBError):
-    """The database may have done it. Repeat only with the same request_id."""
+    """The database may have done it. Repeat only with the same request_id.
+
+    Attributes:
+        request_id: The one that the call had, if it had one.
+    """
+
+    request_id: str | None = None
 
 
 class DeadlineError(AgentDBError):
@@ -202,14 +210,15 @@ class StorageError(AgentDBError):
     """The storage is full, read-only or corrupt.
 
     Attributes:
-        reason: Which of the three, or "unreadable" for a file that is no database or cannot be opened.
+        reason: Which of the three, "unreadable" for a file that is no database or cannot be opened, or "failing" for a
+            disk or file system that reports an error.
     """
 
     def __init__(
         self,
         message: str,
         *,
-        reason: Literal["full", "read-only", "corrupt", "unreadable"],
+        reason: StorageReason,
         engine_code: str | None = None,
     ) -> None:
         super().__init__(message, engine_code=engine_code)

@@ -15,9 +15,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, Generic, TypeAlias
 
+from agentdb.engine.channel import GRACE_S
 from agentdb.engine.dialect import ConnectionLostError
-from agentdb.engine.flight import Cabin, Flight, ItemT, Member, MergingClient, ResultT, in_doubt
-from agentdb.engine.session import Session
+from agentdb.engine.flight import Cabin, Flight, ItemT, Member, MergingClient, ResultT, unanswered
+from agentdb.engine.retry import MOST_DOUBTS, in_doubt
+from agentdb.engine.session import Session, nothing_begun
 from agentdb.engine.steps import Steps
 from agentdb.engine.values import seconds
 from agentdb.errors import (
@@ -34,8 +36,6 @@ from agentdb.errors import (
 )
 
 MOST_FLIGHTS: Final = 4
-MOST_DOUBTS: Final = 3
-"""How many lost connections a write survives that has a request_id."""
 
 # The fault of no single member.
 _SHARED: Final = (AccessDeniedError, ConfigurationError, SchemaError, StorageError, TransactionError)
@@ -68,15 +68,14 @@ class Batcher(Generic[ItemT, ResultT]):
     def is_usable(self) -> bool:
         """Whether a write of the current task may be merged with others.
 
-        One inside a transaction belongs to it. Statements for many know the schema only as agentdb makes it, and locks
-        only as READ COMMITTED has them.
+        One inside a transaction belongs to it. Statements for many know the schema only as agentdb makes it.
         """
         session = self._session
         can = session.abilities
         return (
             session.dialect.merges_writes
             and (can.request_ids and can.unique_identity and can.support_tables)
-            and session.client.default_isolation in (None, "read committed")
+            and session.client.isolates_statements
             and session.client.joined() is None
         )
 
@@ -92,7 +91,7 @@ class Batcher(Generic[ItemT, ResultT]):
 
         Args:
             otherwise: Another way to do it, or to say why not, where the statement did not decide it.
-            timeout_s: For the whole call with its repetitions.
+            timeout_s: For the whole call with its repetitions; None for the configured limit.
             on_commit: Called with the result once the statement is kept, also when the caller was cancelled meanwhile.
 
         Returns:
@@ -100,19 +99,21 @@ class Batcher(Generic[ItemT, ResultT]):
 
         Raises:
             DeadlineError: `timeout_s` has passed, or it took longer than a transaction may; nothing was done.
-            OutcomeUnknownError: The connection was lost, and no request_id to find out by, or no time.
+            OutcomeUnknownError: The connection was lost, or gave no answer in time, and no request_id to find out by.
             TransactionError: The handle is closed.
         """
         self._check_in()
+        self._session.repeats.budget.called()
         if timeout_s is not None and seconds(timeout_s) <= 0:
-            raise DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
+            raise nothing_begun(timeout_s)
         since = time.monotonic()
-        member: Member[ItemT, ResultT] = Member(item, timeout_s=timeout_s, on_commit=on_commit)
+        within_s = self._session.limits.within_s if timeout_s is None else timeout_s
+        member: Member[ItemT, ResultT] = Member(item, timeout_s=within_s, on_commit=on_commit)
         result = await self._sent(member, timeout_s)
         if result is not None or otherwise is None:
             return result
         try:
-            return await otherwise(None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - since)))
+            return await otherwise(max(0.0, within_s - (time.monotonic() - since)))
         except (DeadlineError, UnavailableError) as error:
             if member.doubts:  # what a lost connection had been given may be kept
                 raise in_doubt(error) from error
@@ -121,13 +122,17 @@ class Batcher(Generic[ItemT, ResultT]):
     async def _sent(self, member: Member[ItemT, ResultT], timeout_s: float | None) -> ResultT | None:
         self._waiting.append(member)
         self._depart()
-        if timeout_s is None:
-            return await member.wait(partial(self._give_up, member))
-        timer = member.loop.call_later(timeout_s, self._be_late, member)
+        late = partial(self._be_late, member)
+        timer = None if timeout_s is None else member.loop.call_later(timeout_s, late)
+        if timer is None:
+            self._session.limits.add(late)
         try:
-            return await member.wait(partial(self._give_up, member))
+            return await member.wait(partial(self._give_up, member), in_doubt=unanswered)
         finally:
-            timer.cancel()
+            if timer is None:
+                self._session.limits.remove(late)
+            else:
+                timer.cancel()
 
     def _check_in(self) -> None:
         client = self._session.client
@@ -143,8 +148,16 @@ class Batcher(Generic[ItemT, ResultT]):
 
     def _be_late(self, member: Member[ItemT, ResultT]) -> None:
         member.is_late = True
-        if not member.is_given and self._withdrawn(member):
-            member.refuse_late()
+        if member.is_given:
+            return
+        if self._withdrawn(member):
+            met = (flight.doubts.met for flight in self._flights if flight.is_looking or not flight.members)
+            if (trouble := next(filter(None, met), None)) is None:
+                member.refuse_late()
+            else:
+                member.refuse(trouble)
+        else:
+            member.loop.call_later(GRACE_S, member.dismiss, unanswered())
 
     def _withdrawn(self, member: Member[ItemT, ResultT]) -> bool:
         if member.flight is not None:
@@ -200,15 +213,9 @@ class Batcher(Generic[ItemT, ResultT]):
         try:
             await self._carry(flight)
             return
-        except UnavailableError:
-            pass  # only now there is something to repeat
-        import stamina  # 9 ms that a start can do without
-
-        async for attempt in stamina.retry_context(
-            on=UnavailableError, attempts=9, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
-        ):
-            with attempt:
-                await self._carry(flight)
+        except UnavailableError as error:
+            first = error
+        await self._session.repeats.run(partial(self._carry, flight), first, flight.doubts)
 
     def _disappoint(self, hopeful: Sequence[Member[ItemT, ResultT]], error: BaseException) -> None:
         """Those who still wait learn that there is no connection, or never was a good moment."""
@@ -243,7 +250,11 @@ class Batcher(Generic[ItemT, ResultT]):
                 answers = (await channel.drive(steps, client.dialect.encode)).get()
             except Exception as error:
                 flight.land()
-                self._fail(flight, members, client.translated(error))
+                failure = client.translated(error)
+                if isinstance(failure, StorageError) and await self._may_move(members, failure):
+                    self._mark(members, has_moved=True)
+                else:
+                    self._fail(flight, members, failure)
             except BaseException as error:
                 flight.land()
                 self._refuse(members, error)
@@ -297,16 +308,23 @@ class Batcher(Generic[ItemT, ResultT]):
             self._session.client.count_fallback()
             self._mark(members, is_alone=True)
 
+    async def _may_move(self, members: Sequence[Member[ItemT, ResultT]], error: StorageError) -> bool:
+        """Whether they may find another server, which they do only once."""
+        return not any(member.has_moved for member in members) and await self._session.client.leave_standby(error)
+
     def _doubt(self, members: Sequence[Member[ItemT, ResultT]], error: AgentDBError) -> None:
         """Nobody knows whether it was done: those with a request_id find out by doing it again."""
         again = []
         for member in members:
             member.doubts += 1
-            if member.item.request_id is None or member.doubts > MOST_DOUBTS:
-                member.refuse(in_doubt(error) if isinstance(error, ConnectionLostError) else error)
-            else:
+            if member.item.request_id is not None and member.doubts <= MOST_DOUBTS:
                 again.append(member)
-        self._queue_again(again)
+        may_repeat = bool(again) and self._session.repeats.may_follow(error)
+        for member in members:
+            if not (may_repeat and member in again):
+                member.refuse(in_doubt(error) if isinstance(error, ConnectionLostError) else error)
+        if may_repeat:
+            self._queue_again(again)
 
     def _stopped(self, members: Sequence[Member[ItemT, ResultT]], error: DeadlineError | None) -> None:
         """Nothing was done."""

@@ -15,6 +15,10 @@ T = TypeVar("T")
 HURRY_S: Final = 0.02
 """How often a call is hurried once nobody waits for its result."""
 
+GRACE_S: Final = 0.25
+"""How long a caller whose deadline has passed, or who was cancelled, still waits until all is quiet again. A database
+that can be reached needs a few milliseconds; what one that cannot be reached leaves open is tidied up without him."""
+
 
 class Result(NamedTuple):
     """What a statement gave: its rows, how many rows it touched, and the last id an engine without RETURNING made."""
@@ -43,8 +47,12 @@ class Channel(ABC):
         """Run several statements, without a transaction of its own."""
 
     @abstractmethod
-    async def control(self, sql: str) -> None:
-        """Run BEGIN, COMMIT, SAVEPOINT and the like."""
+    async def control(self, sql: str, *, within_s: float | None = None) -> None:
+        """Run BEGIN, COMMIT, SAVEPOINT and the like, within so many seconds if that is less than usual."""
+
+    def abandon(self) -> None:
+        """End the connection if it can be lost, so that whatever waits for it ends too. Others do nothing."""
+        return
 
     async def drive(self, steps: Callable[[], Steps[T]], encode: Encode) -> Outcome[T]:
         """Run a unit of work.
@@ -89,34 +97,49 @@ class Answer(Generic[T]):
         self.is_given = False
         self.result: T | None = None
         self.error: BaseException | None = None
+        self._doubt: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def give(self) -> None:
         """Wake the caller."""
         self.is_given = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._wake()
 
-    async def wait(self, on_cancel: Callable[[], bool]) -> T:
+    def dismiss(self, doubt: BaseException) -> None:
+        """Let the caller go with `doubt`, unless there is an answer. What is under way goes on without him."""
+        if not self.is_given:
+            self._doubt = doubt
+            self._wake()
+
+    async def wait(self, on_cancel: Callable[[], bool], *, in_doubt: Callable[[], BaseException] | None = None) -> T:
         """Wait for it, even if the caller is cancelled, and deliver the cancellation afterwards.
 
         Args:
             on_cancel: Called when the caller is cancelled. True says that nothing will come, so nobody has to wait.
+            in_doubt: What he is told, as the cause of the cancellation, if no answer comes soon after it. Without it
+                he waits on.
         """
         cancelled: asyncio.CancelledError | None = None
-        while not self.is_given:
+        while not self.is_given and self._doubt is None:
             self._waiter = self.loop.create_future()
             try:
                 await self._waiter
             except asyncio.CancelledError as error:
+                if cancelled is None and in_doubt is not None:
+                    self.loop.call_later(GRACE_S, lambda: self.dismiss(in_doubt()))
                 cancelled = error
                 if on_cancel():
                     break
+        answer = self.error if self.is_given else self._doubt
         if cancelled is not None:
-            raise cancelled from self.error
-        if self.error is not None:
-            raise self.error
+            raise cancelled from answer
+        if answer is not None:
+            raise answer
         return self.result  # type: ignore[return-value]  # None is a result where T has it
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 async def settle(work: Coroutine[Any, Any, T], *, on_cancel: Callable[[], None] | None = None) -> T:

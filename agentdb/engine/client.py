@@ -13,11 +13,13 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
-from agentdb.engine.channel import Around, Channel, Result, Work, settle
+from agentdb.engine.afterwork import Afterwork
+from agentdb.engine.call_limits import CallLimit
+from agentdb.engine.channel import Around, Channel, Result, Work
 from agentdb.engine.dialect import ConnectionLostError, Dialect, Target
 from agentdb.engine.steps import Steps
 from agentdb.engine.transaction import Transaction, open_transactions
-from agentdb.errors import DeadlineError, OutcomeUnknownError, TransactionError, UnavailableError
+from agentdb.errors import DeadlineError, OutcomeUnknownError, StorageError, TransactionError, UnavailableError
 from agentdb.telemetry import logger
 
 T = TypeVar("T")
@@ -47,6 +49,7 @@ class Client(ABC):
     Attributes:
         arrive: Awaited before a statement or a transaction takes a channel. A handle that was made outside of the event
             loop which is to use it connects here.
+        afterwork: What calls have left to be done without them.
         fallbacks: How many groups or batches of writes failed as a whole, so that their members were done one by one.
     """
 
@@ -59,6 +62,7 @@ class Client(ABC):
         self.connect_within_s: float = target.options.connect_timeout_s
         self.default_isolation: str | None = None
         self.fallbacks = 0
+        self.afterwork = Afterwork(target.options.connect_timeout_s)
         self.log = logger("agentdb.engine")
         self._bound_loop: asyncio.AbstractEventLoop | None = None
 
@@ -85,6 +89,23 @@ class Client(ABC):
     @abstractmethod
     def _is_write(self, sql: str) -> bool:
         """Whether `sql` needs a channel that may write."""
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether those who change one row at the same time refuse each other, in place of waiting."""
+        return self.default_isolation not in (None, "read committed")
+
+    @property
+    def isolates_statements(self) -> bool:
+        """Whether a statement that is its own transaction has the configured isolation too."""
+        return True
+
+    async def leave_standby(self, error: StorageError) -> bool:
+        """After a write met a server that only reads: whether there may be another one, which is found next.
+
+        Every connection is replaced then.
+        """
+        return False
 
     def count_fallback(self) -> None:
         """A group or batch of writes is done one by one."""
@@ -185,7 +206,7 @@ class Client(ABC):
         steps: Callable[[], Steps[T]],
         *,
         told: Callable[[T], None] | None = None,
-        limit: asyncio.Timeout | None = None,
+        limit: CallLimit | None = None,
     ) -> T:
         """Drive `steps` in one transaction, or in a savepoint of the one that is joined.
 
@@ -212,45 +233,49 @@ class Client(ABC):
     ) -> AsyncIterator[Transaction]:
         if self.arrive is not None:
             await self.arrive()
-        async with AsyncExitStack() as stack:
-            channel = await stack.enter_async_context(self._channel(writing=True))
+        stack = AsyncExitStack()
+        channel = await stack.enter_async_context(self._channel(writing=True, within_s=limit_s))
+        transaction = Transaction(self, channel, free=stack.aclose, is_patient=is_patient)
+        try:
             await stack.enter_async_context(around(channel))
-            transaction = Transaction(self, channel, free=stack.aclose, is_patient=is_patient)
             await transaction.begin(isolation, limit_s)
             before = open_transactions.get()
             open_transactions.set((*before, transaction))
             try:
                 yield transaction
-            except BaseException:
-                await settle(transaction.rollback())
-                raise
-            else:
                 await transaction.commit()
             finally:
                 open_transactions.set(before)
                 transaction.tell()
+        except BaseException:
+            await self.afterwork.finish(transaction.end(), give_up=channel.abandon)
+            raise
+        await stack.aclose()
 
     @asynccontextmanager
-    async def _channel(self, *, writing: bool) -> AsyncIterator[Channel]:
+    async def _channel(self, *, writing: bool, within_s: float | None = None) -> AsyncIterator[Channel]:
+        acquire_s = self.options.acquire_timeout_s
+        acquire_s = acquire_s if within_s is None else min(acquire_s, within_s)
         try:
-            async with asyncio.timeout(self.options.acquire_timeout_s) as limit:
+            async with asyncio.timeout(acquire_s) as limit:
                 with self.dialect.translating():
                     channel = await self._take(writing=writing)
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise self._none_free() from None
+            raise self._none_free(acquire_s) from None
         try:
             yield channel
         finally:
             left = self._give_back(channel)
             if left is not None:
-                await settle(left)
+                await self.afterwork.finish(left, give_up=channel.abandon)
 
-    def _none_free(self) -> DeadlineError:
+    def _none_free(self, acquire_s: float | None = None) -> DeadlineError:
+        acquire_s = self.options.acquire_timeout_s if acquire_s is None else acquire_s
         return DeadlineError(
-            f"No connection was free, or could be opened, within {self.options.acquire_timeout_s} s; nothing was "
-            "done. Another task holds a transaction, the pool is too small, or the server does not answer."
+            f"No connection was free, or could be opened, within {acquire_s:.3g} s; nothing was done. Another task "
+            "holds a transaction, the pool is too small, or the server does not answer."
         )
 
     async def in_time(self, work: Work[T], channel: Channel, *, within_s: float | None) -> T:

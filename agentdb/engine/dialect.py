@@ -56,6 +56,7 @@ class Options(BaseModel):
     acquire_timeout_s: PositiveFloat
     statement_timeout_s: PositiveFloat
     transaction_timeout_s: PositiveFloat
+    call_timeout_s: PositiveFloat
 
 
 OptionsT = TypeVar("OptionsT", bound=Options)

@@ -11,6 +11,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from agentdb.engine.channel import Answer, Channel
 from agentdb.engine.client import Client
+from agentdb.engine.retry import Doubts, in_doubt
 from agentdb.errors import AgentDBError, DeadlineError, OutcomeUnknownError
 
 MOST_MEMBERS: Final = 256
@@ -92,6 +93,7 @@ class Member(Answer["ResultT | None"], Generic[ItemT, ResultT]):
         is_given_up: Its caller was cancelled.
         is_repeated: A flight that it was in met a conflict, and left once more.
         is_alone: That did not help, so it leaves alone.
+        has_moved: It met a server that only reads, and looks for another one.
         doubts: How many connections were lost under it: it may have been done.
     """
 
@@ -100,7 +102,7 @@ class Member(Answer["ResultT | None"], Generic[ItemT, ResultT]):
         self.item = item
         self.on_commit = on_commit
         self.flight: Flight[ItemT, ResultT] | None = None
-        self.is_late = self.is_given_up = self.is_repeated = self.is_alone = False
+        self.is_late = self.is_given_up = self.is_repeated = self.is_alone = self.has_moved = False
         self.doubts = 0
         self._timeout_s = timeout_s
 
@@ -108,7 +110,6 @@ class Member(Answer["ResultT | None"], Generic[ItemT, ResultT]):
         """Answer with an error. Each caller has one of his own, because raising it adds to it."""
         if self.doubts and not isinstance(error, OutcomeUnknownError):
             self.error = in_doubt(error)
-            self.error.__cause__ = error
         elif isinstance(error, AgentDBError):
             self.error = copy(error)
             self.error.__cause__ = error.__cause__
@@ -165,6 +166,7 @@ class Flight(Generic[ItemT, ResultT]):
     Attributes:
         members: Who is aboard while the statement runs.
         hopeful: Who learns of it if none can leave.
+        doubts: Why it waits to try again, among others.
         is_looking: It waits for a connection, to take members aboard.
         is_slow: It has been under way for a while.
         is_stopped: The server was asked to stop it.
@@ -176,6 +178,7 @@ class Flight(Generic[ItemT, ResultT]):
         self.members: Sequence[Member[ItemT, ResultT]] = ()
         self.hopeful: Sequence[Member[ItemT, ResultT]] = ()
         self.is_looking = True
+        self.doubts = Doubts()
         self.is_slow = self.is_stopped = False
         self._is_unwanted = self._is_overdue = False
         self._limit_s = min(options.statement_timeout_s, options.transaction_timeout_s)
@@ -238,9 +241,6 @@ class Flight(Generic[ItemT, ResultT]):
             self._timers.append(self._loop.call_later(HURRY_S, self._hurry))
 
 
-def in_doubt(error: BaseException) -> OutcomeUnknownError:
-    """A write was cut off by `error`."""
-    return OutcomeUnknownError(
-        f"{error} It was a write, so it may be stored or not. Repeat it only with the same request_id.",
-        engine_code=error.engine_code if isinstance(error, AgentDBError) else None,
-    )
+def unanswered() -> OutcomeUnknownError:
+    """The server did not say in time what became of a write."""
+    return in_doubt(DeadlineError("PostgreSQL gave no answer in time."))

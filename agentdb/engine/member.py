@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from agentdb.engine.call_limits import CallLimit
 from agentdb.engine.channel import Answer
 from agentdb.engine.steps import Steps
 from agentdb.errors import AgentDBError
@@ -26,7 +26,7 @@ class Member(Answer[T]):
     """
 
     def __init__(
-        self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None, limit: asyncio.Timeout | None
+        self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None, limit: CallLimit | None
     ) -> None:
         super().__init__()
         self.steps = steps
@@ -51,11 +51,10 @@ class Member(Answer[T]):
     def give_up(self) -> bool:
         """Its caller was cancelled: whether it will never run."""
         self.is_given_up = True
-        if self.claim():
-            return True
+        is_left = self.claim()
         if self.group is not None:
-            self.group.hurry(is_late=self.is_late)
-        return False
+            self.group.hurry(is_late=self.is_late and not is_left)
+        return is_left
 
     def refuse(self, error: AgentDBError) -> None:
         """Answer without having run it, if nobody has begun it."""
@@ -66,7 +65,7 @@ class Member(Answer[T]):
     @property
     def is_late(self) -> bool:
         """Whether its caller's deadline has passed."""
-        return self.limit is not None and self.limit.expired()
+        return self.limit is not None and self.limit.is_late
 
     def tell(self) -> None:
         """Tell of its result, which is kept.

@@ -51,7 +51,12 @@ class PostgresChannel(InterruptibleChannel):
 
     Args:
         connection: The pool's proxy of it.
+
+    Attributes:
+        generation: Of connections, which are replaced together.
     """
+
+    generation = 0
 
     def __init__(self, pool: PostgresPool, connection: Any, *, control_timeout_s: float) -> None:
         self.pool = pool
@@ -76,8 +81,9 @@ class PostgresChannel(InterruptibleChannel):
         await self._raw.execute(sql)
         self._check_confirmed()
 
-    async def control(self, sql: str) -> None:
-        status = await self._raw.execute(sql, timeout=self._control_timeout_s)
+    async def control(self, sql: str, *, within_s: float | None = None) -> None:
+        timeout_s = self._control_timeout_s
+        status = await self._raw.execute(sql, timeout=timeout_s if within_s is None else min(timeout_s, within_s))
         self._check_confirmed()
         if (sql, status) == ("COMMIT", "ROLLBACK"):  # no error: that is how PostgreSQL ends a failed transaction
             raise TransactionError("A statement of this transaction failed unnoticed, so it was rolled back.")

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from agentdb.engine.afterwork import Afterwork
 from agentdb.engine.channel import Channel, settle
 from agentdb.engine.client import closed_handle, only_reads
 from agentdb.engine.dialect import no_database
@@ -21,6 +22,7 @@ from agentdb.engine.flight import MergingClient
 from agentdb.engine.postgres import PostgresTarget, dialect
 from agentdb.engine.postgres_channel import PostgresChannel
 from agentdb.engine.postgres_pool import PostgresPool
+from agentdb.errors import StorageError
 
 START_TIMEOUT_S: Final = 60.0
 """What an embedded server may take to be made, or to recover after a crash."""
@@ -66,6 +68,7 @@ class PostgresClient(MergingClient):
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close(self._target.shown)
+            await self.afterwork.end(self.options.connect_timeout_s)
         server, self._server = self._server, None
         if server is not None:
             await asyncio.to_thread(release_server, server)
@@ -81,8 +84,8 @@ class PostgresClient(MergingClient):
             raise closed_handle()
         return self._pool
 
-    def lease(self) -> Lease:
-        return Lease(self._open_pool, partial(super()._channel, writing=True))
+    def lease(self, *, within_s: float | None = None) -> Lease:
+        return Lease(self._open_pool, partial(super()._channel, writing=True, within_s=within_s), self.afterwork)
 
     @asynccontextmanager
     async def single_connection(self) -> AsyncIterator[Any]:
@@ -94,11 +97,24 @@ class PostgresClient(MergingClient):
         finally:
             await settle(connection.close(timeout=self.options.connect_timeout_s))
 
+    @property
+    def isolates_statements(self) -> bool:
+        # A pooler in transaction mode takes no settings for a session.
+        return not self.is_strict or self._target.options.pooler == "none"
+
+    async def leave_standby(self, error: StorageError) -> bool:
+        if error.engine_code != "25006" or len(self._target.hosts) < 2:
+            return False
+        await self._open_pool.renew()
+        return True
+
     def _is_write(self, sql: str) -> bool:
         return not only_reads(sql)
 
-    def _channel(self, *, writing: bool) -> Lease:  # type: ignore[override]  # no generator, but entered like one
-        return self.lease()
+    def _channel(  # type: ignore[override]  # no generator, but entered like one
+        self, *, writing: bool, within_s: float | None = None
+    ) -> Lease:
+        return self.lease(within_s=within_s)
 
     async def _take(self, *, writing: bool) -> Channel:
         return await self._open_pool.take()
@@ -114,9 +130,15 @@ class Lease:
     A context manager that is a generator, with its deadline, would take half as long as a short query.
     """
 
-    def __init__(self, pool: PostgresPool, waiting: Callable[[], AbstractAsyncContextManager[Channel]]) -> None:
+    def __init__(
+        self,
+        pool: PostgresPool,
+        waiting: Callable[[], AbstractAsyncContextManager[Channel]],
+        afterwork: Afterwork,
+    ) -> None:
         self._pool = pool
         self._waiting = waiting
+        self._afterwork = afterwork
         self._waited: AbstractAsyncContextManager[Channel] | None = None
 
     async def __aenter__(self) -> PostgresChannel:
@@ -135,7 +157,7 @@ class Lease:
         if self._waited is not None:
             await self._waited.__aexit__(kind, error, trace)
         elif not self._pool.put(self._channel):
-            await settle(self._pool.release(self._channel))
+            await self._afterwork.finish(self._pool.release(self._channel), give_up=self._channel.abandon)
 
 
 async def make_database(target: PostgresTarget) -> None:
@@ -161,6 +183,8 @@ def _connect_arguments(target: PostgresTarget, server: EmbeddedServer | None) ->
         # `jit` costs more than it saves on the short statements of a data layer.
         "server_settings": {"application_name": options.application_name, "TimeZone": "UTC", "jit": "off"},
     }
+    if options.isolation != "read committed":
+        arguments["server_settings"]["default_transaction_isolation"] = options.isolation
     if options.pooler == "transaction":
         arguments["statement_cache_size"] = 0
         arguments["server_settings"] = {"application_name": options.application_name}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import asyncpg
 
@@ -16,6 +16,7 @@ from agentdb.errors import (
     DeadlineError,
     InvalidInputError,
     StorageError,
+    StorageReason,
     UnavailableError,
     UnsupportedError,
 )
@@ -85,7 +86,7 @@ def _lost(text: str, code: str) -> AgentDBError:
     return ConnectionLostError("The connection to PostgreSQL ended.", engine_code=code)
 
 
-def _storage(reason: Literal["full", "read-only", "corrupt"], message: str) -> Callable[[str, str], AgentDBError]:
+def _storage(reason: StorageReason, message: str) -> Callable[[str, str], AgentDBError]:
     return lambda text, code: StorageError(message, reason=reason, engine_code=code)
 
 
@@ -104,6 +105,7 @@ _ANSWERS: Final[dict[str, Callable[[str, str], AgentDBError]]] = {
     "531": _storage("full", "PostgreSQL's disk is full. Reads go on; free some space."),
     "532": _storage("full", "PostgreSQL is out of memory."),
     "25006": _storage("read-only", "This PostgreSQL server is read-only, for example a standby."),
+    "58030": _storage("failing", "PostgreSQL's disk or file system reports an error. Look at the server's log."),
     "XX001": _storage("corrupt", "PostgreSQL found damaged data. Restore a backup."),
     "XX002": _storage("corrupt", "PostgreSQL found a damaged index. Reindex it, or restore a backup."),
     "28": lambda text, code: ConfigurationError(

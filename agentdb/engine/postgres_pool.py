@@ -18,6 +18,9 @@ from agentdb.telemetry import logger
 REST_S: Final = 60.0
 """After so long connections kept aside go back to the pool, which ends those that stay idle."""
 
+RENEWAL_S: Final = 1.0
+"""Connections are not replaced again before."""
+
 _logger: Final = logger("agentdb.engine")
 
 
@@ -36,6 +39,8 @@ class PostgresPool:
         self._aside: list[PostgresChannel] = []
         self._expected = 0
         self._is_closed = False
+        self._generation = 0
+        self._renewed_at = -RENEWAL_S
         self._timer: asyncio.TimerHandle | None = None
         self._resting: asyncio.Task[None] | None = None
 
@@ -80,16 +85,28 @@ class PostgresPool:
             raise
         finally:
             self._expected -= 1
-        return PostgresChannel(self, connection, control_timeout_s=self._control_timeout_s)
+        channel = PostgresChannel(self, connection, control_timeout_s=self._control_timeout_s)
+        channel.generation = self._generation
+        return channel
 
     def put(self, channel: PostgresChannel) -> bool:
         """Keep a connection aside; False for one that has to be released."""
-        if self._expected or self._is_closed or not channel.is_whole:
+        if self._expected or self._is_closed or channel.generation != self._generation or not channel.is_whole:
             return False
         self._aside.append(channel)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(REST_S, self._rest)
         return True
+
+    async def renew(self) -> None:
+        """Replace every connection: those in use when they come back. Many callers ask for it at the same time."""
+        now = asyncio.get_running_loop().time()
+        if now < self._renewed_at + RENEWAL_S:
+            return
+        self._renewed_at = now
+        self._generation += 1
+        await self._pool.expire_connections()
+        await self._bring_back()
 
     async def release(self, channel: PostgresChannel) -> None:
         """Give a connection back to the pool; whatever it left open is rolled back."""

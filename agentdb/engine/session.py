@@ -10,20 +10,30 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from agentdb.engine.call_limits import CallLimit, CallLimits
 from agentdb.engine.channel import settle
 from agentdb.engine.client import Client, closed_handle
 from agentdb.engine.dialect import Dialect, Target
+from agentdb.engine.queues import HotRow, Queues
+from agentdb.engine.retry import Doubts, Repeats
 from agentdb.engine.steps import Row, Steps
 from agentdb.engine.transaction import Transaction
 from agentdb.engine.values import seconds
-from agentdb.errors import DeadlineError, UnavailableError, UnsupportedError
+from agentdb.errors import (
+    AgentDBError,
+    DeadlineError,
+    OutcomeUnknownError,
+    StorageError,
+    UnavailableError,
+    UnsupportedError,
+)
 
 if TYPE_CHECKING:
     from agentdb.engine.orm import TortoiseSession
 
 T = TypeVar("T")
 
-_Attempt: TypeAlias = Callable[[asyncio.Timeout | None], Awaitable[T]]
+_Attempt: TypeAlias = Callable[[CallLimit | None], Awaitable[T]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +68,18 @@ class Abilities:
             )
 
 
+def nothing_begun(timeout_s: float) -> DeadlineError:
+    """What a caller is told who leaves no time."""
+    return DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
+
+
 class Session:
     """A client with the models that see it.
 
     Attributes:
+        limits: Of the calls under way that name no timeout.
         compiled: The statements that were compiled for this database, by domain and name; see `agentdb.sql`.
+        repeats: What is done again by itself.
     """
 
     compiled: dict[tuple[str, str], Any]
@@ -71,6 +88,9 @@ class Session:
         self.target = target
         self.client: Client = target.dialect.client(target, create=create)
         self.abilities = Abilities()
+        self.limits = CallLimits(target.options.call_timeout_s)
+        self.repeats = Repeats()
+        self.queues = Queues()
         self._modules: Sequence[str] = ()
         self._tortoise: TortoiseSession | None = None
         self._is_open = False
@@ -103,6 +123,7 @@ class Session:
         """Disconnect. Closing twice is harmless."""
         self._is_open = False
         await settle(self.client.close())
+        self.limits.close()
 
     @contextmanager
     def use(self) -> Iterator[None]:
@@ -123,8 +144,14 @@ class Session:
     def transaction(
         self, *, isolation: str | None = None, limit_s: float | None = None
     ) -> AbstractAsyncContextManager[Transaction]:
-        """See `Client.transaction`."""
+        """See `Client.transaction`.
+
+        Raises:
+            DeadlineError: `limit_s` leaves no time to begin.
+        """
         self._check_open()
+        if limit_s is not None and seconds(limit_s) <= 0:
+            raise nothing_begun(limit_s)
         return self.client.transaction(isolation=isolation, limit_s=limit_s)
 
     async def read(self, work: Callable[[], Awaitable[T]], *, timeout_s: float | None = None) -> T:
@@ -133,13 +160,13 @@ class Session:
         It opens no transaction. Inside a caller's own one it sees what that one wrote, and is never repeated.
 
         Args:
-            timeout_s: For the whole call with its repetitions.
+            timeout_s: For the whole call with its repetitions; None for the configured limit.
 
         Raises:
             DeadlineError: `timeout_s` has passed.
         """
         with self.use():
-            return await self._repeated(work, timeout_s, [])
+            return await self._limited(lambda _: work(), timeout_s)
 
     async def unit(
         self, work: Callable[[], Awaitable[T]], *, timeout_s: float | None = None, isolation: str | None = None
@@ -149,13 +176,15 @@ class Session:
         Inside a caller's own transaction it is a savepoint, and never repeated: only the caller can repeat the whole.
 
         Args:
-            timeout_s: For the whole call with its repetitions; None for the transaction's own limit alone.
+            timeout_s: For the whole call with its repetitions; None for the configured limit.
 
         Raises:
             DeadlineError: `timeout_s` has passed; nothing was done.
+            OutcomeUnknownError: It passed during COMMIT, or the connection was lost then.
         """
         committed: list[T] = []
-        return await self._repeated(partial(self._once, work, isolation, committed.append), timeout_s, committed)
+        once = partial(self._once, work, isolation, committed.append)
+        return await self._limited(lambda _: once(), timeout_s, committed)
 
     async def query(
         self, steps: Callable[[], Steps[T]], *, timeout_s: float | None = None, is_short: bool = False
@@ -163,7 +192,7 @@ class Session:
         """Drive `steps`, which only read, and again when the database could not answer just then.
 
         Args:
-            timeout_s: For the whole call with its repetitions.
+            timeout_s: For the whole call with its repetitions; None for the configured limit.
             is_short: Every statement is bounded and served by an index, so it may run on the event loop's thread. If
                 not, all of them see one state of the database.
 
@@ -171,9 +200,7 @@ class Session:
             DeadlineError: `timeout_s` has passed.
         """
         self._check_open()
-        if timeout_s is None:
-            return await self._attempted(lambda _: self.client.query(steps, is_short=is_short), None)
-        return await self._limited(lambda _: self.client.query(steps, is_short=is_short), timeout_s, [])
+        return await self._limited(lambda _: self.client.query(steps, is_short=is_short), timeout_s)
 
     async def write(
         self,
@@ -181,21 +208,27 @@ class Session:
         *,
         timeout_s: float | None = None,
         on_commit: Callable[[T], None] | None = None,
+        is_keyed: bool = False,
+        row: HotRow | None = None,
     ) -> T:
         """Drive `steps` in one transaction, and again when the database could not do it just then.
 
         Inside a caller's own transaction it is a savepoint, and never repeated: only the caller can repeat the whole.
 
         Args:
-            timeout_s: For the whole call with its repetitions; None for the transaction's own limit alone.
+            timeout_s: For the whole call with its repetitions; None for the configured limit.
             on_commit: Called with the result once the outermost transaction is kept, never before.
+            is_keyed: The steps find out whether they were done before, and then do nothing: they are also repeated when
+                nobody knows whether they were done.
+            row: What many callers may want to change at once; see `Queues`.
 
         Raises:
             DeadlineError: `timeout_s` has passed; nothing was done.
+            OutcomeUnknownError: The limit passed during COMMIT. Or the connection was lost, and the steps are not
+                keyed, or could not be repeated.
         """
         self._check_open()
-        if timeout_s is None:
-            return await self._attempted(lambda _: self.client.write(steps, told=on_commit), None)
+        doubts = Doubts(is_keyed=is_keyed)
         committed: list[T] = []
 
         def told(result: T) -> None:
@@ -203,7 +236,9 @@ class Session:
             if on_commit is not None:
                 on_commit(result)
 
-        return await self._limited(lambda limit: self.client.write(steps, told=told, limit=limit), timeout_s, committed)
+        return await self._limited(
+            lambda limit: self.client.write(steps, told=told, limit=limit), timeout_s, committed, doubts, row
+        )
 
     def _check_open(self) -> None:
         if not self._is_open:
@@ -222,42 +257,66 @@ class Session:
             self._tortoise = TortoiseSession(self.client, self._modules)
         return self._tortoise
 
-    async def _repeated(self, work: Callable[[], Awaitable[T]], timeout_s: float | None, committed: list[T]) -> T:
-        if timeout_s is None:
-            return await self._attempted(lambda _: work(), None)
-        return await self._limited(lambda _: work(), timeout_s, committed)
+    async def _limited(
+        self,
+        attempt: _Attempt[T],
+        timeout_s: float | None,
+        committed: Sequence[T] | None = None,
+        doubts: Doubts | None = None,
+        row: HotRow | None = None,
+    ) -> T:
+        """Attempt it within its limit.
 
-    async def _limited(self, attempt: _Attempt[T], timeout_s: float, committed: list[T]) -> T:
-        if seconds(timeout_s) <= 0:
-            raise DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
+        Args:
+            committed: Holds the result as soon as it is kept; None for a call that keeps nothing.
+        """
+        if timeout_s is not None and seconds(timeout_s) <= 0:
+            raise nothing_begun(timeout_s)
+        doubts = doubts or Doubts()
         try:
-            async with asyncio.timeout(timeout_s) as limit:
-                return await self._attempted(attempt, limit)
-        except TimeoutError:
-            if not limit.expired():
+            with self.limits.of(timeout_s) as limit:
+                return await self._attempted(attempt, limit, doubts, row)
+        except asyncio.CancelledError as cancelled:
+            if doubts.met is not None:
+                raise cancelled from doubts.met
+            raise cancelled from (None if committed is None else cancelled.__cause__)
+        except TimeoutError as error:
+            if not limit.is_late:
                 raise
             if committed:  # the deadline passed during COMMIT, which then succeeded
                 return committed[0]
-            raise DeadlineError(f"Not done within {timeout_s} s, and rolled back.") from None
+            raise doubts.confirmed(self._missed(error, timeout_s, doubts, is_write=committed is not None)) from None
 
-    async def _attempted(self, attempt: _Attempt[T], limit: asyncio.Timeout | None) -> T:
+    def _missed(self, error: TimeoutError, timeout_s: float | None, doubts: Doubts, *, is_write: bool) -> AgentDBError:
+        """What a caller is told whose deadline has passed."""
+        within_s = self.limits.within_s if timeout_s is None else timeout_s
+        answer = error.__cause__.__cause__ if error.__cause__ else None
+        if is_write and isinstance(answer, OutcomeUnknownError):
+            return OutcomeUnknownError(f"Not done within {within_s:.3g} s. {answer}", engine_code=answer.engine_code)
+        if doubts.met is not None:  # that the database cannot be reached says more than that time is over
+            doubts.met.add_note(f"It was tried for {within_s:.3g} s.")
+            return doubts.met
+        return DeadlineError(f"Not done within {within_s:.3g} s{', and rolled back' if is_write else ''}.")
+
+    async def _attempted(
+        self, attempt: _Attempt[T], limit: CallLimit | None, doubts: Doubts, row: HotRow | None = None
+    ) -> T:
         """Most calls need one attempt, and do not pay for the machinery of the others."""
+        if row is not None and self.client.is_strict and self.client.joined() is None:
+            async with self.queues.turn(row):
+                return await self._attempted(attempt, limit, doubts)
+        self.repeats.budget.called()
         try:
             return await attempt(limit)
-        except UnavailableError as error:
+        except (UnavailableError, OutcomeUnknownError) as error:
             if self.client.joined() is not None:
                 raise
-            first = error
-        import stamina  # 9 ms that a start can do without
-
-        async for retry in stamina.retry_context(
-            on=UnavailableError, attempts=10, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
-        ):
-            with retry:
-                if retry.num == 1:
-                    raise first
-                return await attempt(limit)
-        raise AssertionError("stamina gives at least one attempt")
+            first: AgentDBError = error
+        except StorageError as error:
+            if self.client.joined() is not None or not await self.client.leave_standby(error):
+                raise
+            return await attempt(limit)
+        return await self.repeats.run(partial(attempt, limit), first, doubts)
 
     async def _connect(self) -> None:
         try:

@@ -48,11 +48,11 @@ class SqliteChannel(Channel):
         for statement in split_statements(sql):
             await self.execute(statement, ())
 
-    async def control(self, sql: str) -> None:
+    async def control(self, sql: str, *, within_s: float | None = None) -> None:
         def work(raw: sqlite3.Connection) -> None:
             raw.execute(sql)
 
-        await self.on_thread(work, is_interruptible=False)
+        await self.on_thread(work, is_interruptible=False, within_s=within_s)
 
     async def drive(self, steps: Callable[[], Steps[T]], encode: Encode) -> Outcome[T]:
         return await self.on_thread(lambda raw: drive(steps, encode, partial(execute, raw)))
@@ -103,7 +103,12 @@ class SqliteChannel(Channel):
         return not self._is_closed and self._connection.in_transaction
 
     async def on_thread(
-        self, work: Callable[[sqlite3.Connection], T], *, is_interruptible: bool = True, is_repeatable: bool = True
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        *,
+        is_interruptible: bool = True,
+        is_repeatable: bool = True,
+        within_s: float | None = None,
     ) -> T:
         """Run `work` in one hop to the thread. A cancelled call interrupts SQLite and returns when it has stopped.
 
@@ -111,13 +116,15 @@ class SqliteChannel(Channel):
 
         Args:
             is_repeatable: It did nothing when another process held the lock, so it is tried again until it gets it.
+            within_s: How long it is tried again, if that is less than usual.
 
         Raises:
             TransactionError: The handle was closed meanwhile.
         """
         if self._is_closed:
             raise closed_handle()
-        hop = _Hop(work, Patience(self._lock_timeout_s if is_repeatable else 0), is_interruptible=is_interruptible)
+        patience_s = self._lock_timeout_s if within_s is None else min(self._lock_timeout_s, within_s)
+        hop = _Hop(work, Patience(patience_s if is_repeatable else 0), is_interruptible=is_interruptible)
         hop.raw = self.post(hop.run)
         self._is_running = True
         try:

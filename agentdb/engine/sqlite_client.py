@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from agentdb.engine.call_limits import CallLimit
 from agentdb.engine.channel import Channel, settle
 from agentdb.engine.checkpoints import Checkpoints
 from agentdb.engine.client import Client, closed_handle, only_reads
@@ -90,6 +91,7 @@ class SqliteClient(Client):
             self.turns.stop()
         for channel in (writer, *self._readers):
             await settle(channel.close())
+        await self.afterwork.end(self.options.connect_timeout_s)
         self._readers, self._idle_readers = [], []
         for _ in range(self._slots):
             self._reader_slots.release()
@@ -126,7 +128,7 @@ class SqliteClient(Client):
         steps: Callable[[], Steps[T]],
         *,
         told: Callable[[T], None] | None = None,
-        limit: asyncio.Timeout | None = None,
+        limit: CallLimit | None = None,
     ) -> T:
         self._check_loop()
         joined = self.joined()

@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
 from agentdb.engine.dialect import MissingRelationError, RefusedError
-from agentdb.errors import AgentDBError, DeadlineError, InvalidInputError, StorageError, UnavailableError
+from agentdb.errors import (
+    AgentDBError,
+    DeadlineError,
+    InvalidInputError,
+    StorageError,
+    StorageReason,
+    UnavailableError,
+)
 
 
 def translated(error: sqlite3.Error) -> AgentDBError:
@@ -30,9 +37,10 @@ def translated(error: sqlite3.Error) -> AgentDBError:
 _MISSING: Final = re.compile(r"no such (table|column)|has no column named")
 _COLUMN: Final = re.compile(r"\w+\.(\w+)")
 
-_STORAGE: Final[dict[str, tuple[Literal["full", "read-only", "corrupt", "unreadable"], str]]] = {
+_STORAGE: Final[dict[str, tuple[StorageReason, str]]] = {
     "SQLITE_FULL": ("full", "The disk, or the quota of this database, is full. Reads go on; free some space."),
     "SQLITE_IOERR_WRITE": ("full", "The file cannot be written further: disk full or file size limit."),
+    "SQLITE_IOERR": ("failing", "The disk or file system of the database file reports an error. Look at its log."),
     "SQLITE_READONLY": ("read-only", "The database file or its directory is read-only for this process."),
     "SQLITE_CORRUPT": ("corrupt", "The database file is damaged. Restore a backup."),
     "SQLITE_NOTADB": ("unreadable", "The file is not a SQLite database. Check the path; nothing was changed."),
@@ -53,9 +61,11 @@ def _interrupted(code: str) -> AgentDBError:
     return DeadlineError("The statement was interrupted.", engine_code=code)
 
 
+# By error name, the longer one first where one begins with another.
 _ANSWERS: Final[dict[str, Callable[[str], AgentDBError]]] = {
     "SQLITE_BUSY": _busy,
     "SQLITE_LOCKED": _busy,
+    "SQLITE_PROTOCOL": _busy,
     "SQLITE_INTERRUPT": _interrupted,
     **{prefix: _storage(prefix) for prefix in _STORAGE},
 }

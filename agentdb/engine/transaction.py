@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from agentdb.engine.channel import Channel, Work, settle
+from agentdb.engine.channel import GRACE_S, Channel, Work
 from agentdb.engine.dialect import ConnectionLostError
 from agentdb.engine.steps import Encode, Steps
 from agentdb.errors import (
@@ -36,11 +36,17 @@ _REFUSALS: Final = (ConflictError, DeadlineError, StorageError, TransactionError
 
 
 def commit_failure(error: AgentDBError) -> AgentDBError:
-    """What a failed COMMIT says to those who wait for it: `error` if it is certain that nothing was done."""
-    if isinstance(error, _REFUSALS) and not isinstance(error, ConnectionLostError):
+    """What a failed COMMIT says to those who wait for it: `error` if it is certain that nothing was done.
+
+    A disk that could not take a write has not taken the end of the transaction, which is written last. One that
+    reports another error, such as when it was to make sure, may have.
+    """
+    is_failing = isinstance(error, StorageError) and error.reason == "failing"
+    if isinstance(error, _REFUSALS) and not isinstance(error, ConnectionLostError) and not is_failing:
         return error
+    what = "disk" if is_failing else "connection"
     return OutcomeUnknownError(
-        "The connection failed during COMMIT, so the transaction may be stored or not. "
+        f"The {what} failed during COMMIT, so the transaction may be stored or not. "
         "Repeat it only with the same request_id.",
         engine_code=error.engine_code,
     )
@@ -71,14 +77,13 @@ class Transaction:
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._expiry: asyncio.Task[None] | None = None
+        self._commit: asyncio.Task[None] | None = None
 
     async def begin(self, isolation: str | None, limit_s: float | None) -> None:
         """Start it, and its clock."""
-        try:
-            await self._control(self.client.dialect.begin(isolation or self.client.default_isolation))
-        except BaseException:
-            await settle(self._quietly("ROLLBACK"))  # a cancelled BEGIN may have begun
-            raise
+        begin = self.client.dialect.begin(isolation or self.client.default_isolation)
+        with self.client.dialect.translating():
+            await self._channel.control(begin, within_s=limit_s)
         if limit_s is not None:
             loop = asyncio.get_running_loop()
             self._limit_s, self._deadline = limit_s, loop.time() + limit_s
@@ -112,7 +117,7 @@ class Transaction:
         try:
             result = (await self.run(lambda channel: channel.drive_part(steps, encode, name))).get()
         except BaseException:
-            await settle(self._undo(name))
+            await self._undo_soon(name)
             raise
         finally:
             self._depth -= 1
@@ -133,51 +138,78 @@ class Transaction:
             async with self._turn():
                 await self._control(f"RELEASE SAVEPOINT {name}")
         except BaseException:
-            await settle(self._undo(name))
+            await self._undo_soon(name)
             del self._callbacks[callbacks:]
             raise
         finally:
             self._depth -= 1
 
     async def commit(self) -> None:
-        """Keep it. A caller cancelled meanwhile is told after the commit."""
-        if self._expiry is not None or self._has_failed:
-            await settle(self.rollback())
-            self._check_alive()
+        """Keep it. A caller cancelled meanwhile is told after the commit, or soon: then nobody knows how it ends.
+
+        Raises:
+            CancelledError: Its cause is an OutcomeUnknownError if it may be kept.
+        """
+        self._check_alive()
         self._end()
-        try:
-            with self.client.dialect.translating():
-                await settle(self._committed())
-        except AgentDBError as error:
-            await settle(self._quietly("ROLLBACK"))
-            failure = commit_failure(error)
-            if failure is error:
-                raise
-            raise failure from error
+        self._commit = asyncio.ensure_future(self._committed())
+        cancelled: asyncio.CancelledError | None = None
+        while not self._commit.done():
+            try:
+                done, _ = await asyncio.wait({self._commit}, timeout=GRACE_S if cancelled else None)
+                if not done:
+                    break
+            except asyncio.CancelledError as error:
+                cancelled = error
+        failure = self._commit_failure() if self._commit.done() else commit_failure(ConnectionLostError("No answer."))
+        if cancelled is not None:
+            raise cancelled from failure
+        if failure is not None:
+            raise failure
 
     async def _committed(self) -> None:
-        await self._channel.control("COMMIT")
+        with self.client.dialect.translating():
+            await self._channel.control("COMMIT")
         self._is_kept = True
+
+    def _commit_failure(self) -> BaseException | None:
+        assert self._commit is not None
+        error = ConnectionLostError("Cancelled.") if self._commit.cancelled() else self._commit.exception()
+        if not isinstance(error, AgentDBError):
+            return error
+        failure = commit_failure(error)
+        if failure is not error:
+            failure.__cause__ = error
+        return failure
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once the whole transaction is kept, also when its task is cancelled meanwhile."""
         self._callbacks.append(callback)
 
     def tell(self) -> None:
-        """Call the callbacks if the transaction was kept. One that fails cannot undo it, and is logged."""
-        for callback in self._callbacks if self._is_kept else ():
+        """Call the callbacks, once, if the transaction was kept. One that fails cannot undo it, and is logged."""
+        if not self._is_kept:
+            return
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
             try:
                 callback()
             except Exception:
                 self.client.log.exception("A callback after a commit failed.")
 
-    async def rollback(self) -> None:
-        """Undo it; harmless when it is over."""
+    async def end(self) -> None:
+        """Undo it, unless it is over or being committed, and give the channel back."""
+        if self._commit is not None:
+            await asyncio.wait({self._commit})
+            self._commit_failure()  # somebody has to look at it
+            self.tell()
         if self._expiry is not None:
             await self._expiry
-        if not self._is_over:
-            self._end()
-            await self._quietly("ROLLBACK")
+        async with self._busy:  # a savepoint may still be on its way to be undone
+            if not self._is_kept and (self._commit is not None or not self._is_over):
+                self._end()
+                await self._quietly("ROLLBACK")
+        await self._free()
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -192,11 +224,21 @@ class Transaction:
                 self._has_failed = True
                 raise
 
-    async def _undo(self, savepoint: str) -> None:
-        """Roll back to `savepoint`. After some errors SQLite has rolled back the whole: then all of it has failed."""
+    async def _undo_soon(self, savepoint: str) -> None:
+        """Roll back to `savepoint`; all of it has failed if that takes long.
+
+        After some errors SQLite has rolled back the whole: then too.
+        """
+        undone: list[str] = []
+        try:
+            await self.client.afterwork.finish(self._undo(savepoint, undone.append), give_up=self._channel.abandon)
+        finally:
+            self._has_failed = not undone
+
+    async def _undo(self, savepoint: str, undone: Callable[[str], None]) -> None:
         async with self._busy:
-            if not self._is_over:
-                self._has_failed = not await self._quietly(f"ROLLBACK TO SAVEPOINT {savepoint}")
+            if not self._is_over and await self._quietly(f"ROLLBACK TO SAVEPOINT {savepoint}"):
+                undone(savepoint)
 
     async def _control(self, sql: str) -> None:
         with self.client.dialect.translating():

@@ -87,7 +87,8 @@ def seconds(timeout: Any) -> float:
     is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
     if not is_number or not -MAX_TIMEOUT_S <= timeout <= MAX_TIMEOUT_S:
         raise InvalidInputError(
-            f"timeout is a number of seconds, or None for no limit, found {type(timeout).__name__} {excerpt(timeout)}."
+            "timeout is a number of seconds, or None for the configured limit, "
+            f"found {type(timeout).__name__} {excerpt(timeout)}."
         )
     return float(timeout)
 

@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from agentdb.engine.call_limits import CallLimit
 from agentdb.engine.group import LARGEST_GROUP, Group
 from agentdb.engine.member import Member
 from agentdb.engine.steps import Steps
-from agentdb.errors import AgentDBError
+from agentdb.errors import AgentDBError, OutcomeUnknownError
 from agentdb.telemetry import logger
 
 T = TypeVar("T")
@@ -80,7 +81,7 @@ class WriterQueue:
         self._next()
 
     async def write(
-        self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None, limit: asyncio.Timeout | None
+        self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None, limit: CallLimit | None
     ) -> T:
         """Run a unit of work, together with others that wait at the same time."""
         member = Member(steps, told=told, limit=limit)
@@ -91,7 +92,7 @@ class WriterQueue:
             member.loop.call_soon(self._next)
         elif self._timer is None:
             self._timer = member.loop.call_at(member.since + self._patience_s, self._lose_patience)
-        return await member.wait(member.give_up)
+        return await member.wait(member.give_up, in_doubt=_in_doubt)
 
     def close(self) -> None:
         """Answer all who have not had their turn, when it comes, that it is too late."""
@@ -180,6 +181,12 @@ class WriterQueue:
                 self._timer = loop.call_at(member.since + self._patience_s, self._lose_patience)
                 return
             member.refuse(self._impatient())
+
+
+def _in_doubt() -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        "The disk did not answer in time, so the write may be stored or not. Repeat it only with the same request_id."
+    )
 
 
 def _tell(member: Member[Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import orjson
 
 from agentdb.engine import Row, Session, Steps
+from agentdb.engine.queues import HotRow
 from agentdb.engine.values import canonical_json
 from agentdb.errors import ConflictError, NotFoundError
 from agentdb.events import MessagesAppended
@@ -30,6 +31,11 @@ class Place(NamedTuple):
 
     conversation_id: int
     user_id: int
+
+    @property
+    def row(self) -> HotRow:
+        """What is locked."""
+        return "Conversation", self.conversation_id
 
 
 class Appended(NamedTuple):

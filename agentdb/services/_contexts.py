@@ -106,7 +106,7 @@ class Contexts(Service):
         place, sent = place_of(conversation_id, user_id), sent_of("user", summary_content(summary), None)
         expected, key = identifier(expected_parent, "expected_parent"), request_key(request_id)
         steps = partial(self._summarise, place, sent, expected, key)
-        appended: Appended = await self._write(steps, timeout, told=partial(told, place))
+        appended: Appended = await self._write(steps, timeout, told=partial(told, place), request_id=key, row=place.row)
         return appended.message()
 
     def _context(self, place: Place, limit: int) -> Steps[Found]:

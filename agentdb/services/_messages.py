@@ -90,9 +90,10 @@ class Messages(Service):
         steps, told = partial(self._append, place, sent, expected, key), partial(appending.told, place)
         appended: Appended
         if expected is None:
-            appended = await self._merged(self._appends, Append(place, sent, key), steps, timeout, told=told)
+            append = Append(place, sent, key)
+            appended = await self._merged(self._appends, append, steps, timeout, told=told, row=place.row)
         else:
-            appended = await self._write(steps, timeout, told=told)
+            appended = await self._write(steps, timeout, told=told, request_id=key, row=place.row)
         return appended.message()
 
     async def append_many(
@@ -138,7 +139,7 @@ class Messages(Service):
             return (appending.happened(place, appended.ids),) if appended.ids else ()
 
         steps = partial(self._append_many, place, batch, expected, key)
-        appended = await self._write(steps, timeout, told=told)
+        appended = await self._write(steps, timeout, told=told, request_id=key, row=place.row)
         return appended_messages(place, batch, key, appended)
 
     def _append(self, place: Place, sent: Sent, expected: int | None, key: str | None) -> Steps[Appended]:

@@ -103,7 +103,7 @@ class NewUsers(AccessPart):
         begun = clock()
         user = await self._query(partial(self._user_with, address, email), timeout)
         if user is None:
-            left = None if timeout is None else timeout - (clock() - begun)
+            left = (self._session.limits.within_s if timeout is None else timeout) - (clock() - begun)
             user = await self._write_alone(partial(self._log_in, values, email), left)
         check_active(user)
         return user

@@ -91,7 +91,7 @@ class Recall(ResourceVerbs):
         numbers, size, least = embedding_of(embedding, "embedding"), page_size(limit), _cosine(min_similarity)
         scope = _scope(user_id, agent_id, conversation_id, resource_ids, since, until)
         self._require_owners()
-        async with within(timeout):
+        async with within(timeout, self._session):
             best = await self._nearest(scope, numbers, size)
             near = {one.id: one.similarity for one in best if one.similarity >= least}
             rows = {row["id"]: row for row in await self._hits(scope, list(near))}
@@ -131,7 +131,7 @@ class Recall(ResourceVerbs):
         scope = _scope(user_id, agent_id, conversation_id, resource_ids, since, until)
         self._require_owners()
         best: Sequence[_Worded] = ()
-        async with within(timeout):
+        async with within(timeout, self._session):
             for ids in _batches(await self._candidates(scope, None, INTEGER_MAX)):
                 rows = await self._hits(scope, ids)
                 best = await asyncio.to_thread(_most_worded, best, rows, words, size)

@@ -70,7 +70,9 @@ class Reservations(Holding):
         )
         asked = _asked(amount_usd, model, tokens, ttl_s)
         self._session.abilities.require("support_tables")
-        return await self._write(partial(self._reserved, user_id, asked, request_key(request_id)), timeout)
+        key = request_key(request_id)
+        steps = partial(self._reserved, user_id, asked, key)
+        return await self._write(steps, timeout, request_id=key, row=("User", user_id))
 
     async def settle(
         self,
@@ -126,7 +128,12 @@ class Reservations(Holding):
         identifier(reservation_id, "reservation_id")
         self._session.abilities.require("support_tables")
         outcome: Outcome = await self._write(
-            partial(self._settled, reservation_id, report), timeout, told=partial(told, report.user_id)
+            partial(self._settled, reservation_id, report),
+            timeout,
+            told=partial(told, report.user_id),
+            request_id=report.request_id,
+            is_keyed=True,  # a reservation is settled once
+            row=("User", user_id),
         )
         return outcome.charge
 
@@ -146,7 +153,8 @@ class Reservations(Holding):
         identifier(reservation_id, "reservation_id")
         identifier(user_id, "user_id")
         self._session.abilities.require("support_tables")
-        return await self._write(partial(self._released, reservation_id, user_id), timeout)
+        steps = partial(self._released, reservation_id, user_id)
+        return await self._write(steps, timeout, is_keyed=True, row=("User", user_id))
 
     async def expire_reservations(self, *, limit: int = 500, timeout: float | None = None) -> int:
         """Give back what reservations hold that nobody settled or released in time; how many these were.
@@ -166,7 +174,7 @@ class Reservations(Holding):
         batch = partial(self._expired_batch, page_size(limit), now())
         self._session.abilities.require("support_tables")
         total = 0
-        async with within(timeout):
+        async with within(timeout, self._session):
             while expired := await self._write(batch, None):
                 total += expired
         return total

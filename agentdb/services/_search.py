@@ -93,7 +93,7 @@ class Search(Service):
             "words": _line(user_id, words),
         }
         self._session.abilities.require("support_tables")
-        async with within(timeout):
+        async with within(timeout, self._session):
             await self._index_messages(user_id)
             await self._follow_words()
             rows = await self._query(partial(self._matching, values), None, is_short=False)

@@ -8,7 +8,8 @@ from typing import Final, TypeVar
 
 from agentdb.engine import Batcher, Session, Steps
 from agentdb.engine.flight import ItemT
-from agentdb.errors import NotFoundError
+from agentdb.engine.queues import HotRow
+from agentdb.errors import NotFoundError, OutcomeUnknownError
 from agentdb.events import Event, Events
 from agentdb.sql import Statements
 
@@ -34,11 +35,29 @@ class Service:
         timeout: float | None,
         *,
         told: Callable[[T], Iterable[Event]] | None = None,
+        request_id: str | None = None,
+        is_keyed: bool = False,
+        row: HotRow | None = None,
     ) -> T:
-        """Drive steps in one transaction, and tell what happened once it is kept."""
+        """Drive steps in one transaction, and tell what happened once it is kept.
 
+        Args:
+            request_id: By which the steps find out whether they were done before.
+            is_keyed: They find out even without one.
+            row: What others change as often.
+        """
         on_commit = None if told is None else partial(self._tell, told)
-        return await self._session.write(steps, timeout_s=timeout, on_commit=on_commit)
+        try:
+            return await self._session.write(
+                steps,
+                timeout_s=timeout,
+                on_commit=on_commit,
+                is_keyed=is_keyed or request_id is not None,
+                row=row,
+            )
+        except OutcomeUnknownError as error:
+            error.request_id = request_id
+            raise
 
     async def _merged(
         self,
@@ -48,16 +67,21 @@ class Service:
         timeout: float | None,
         *,
         told: Callable[[T], Iterable[Event]],
+        row: HotRow,
     ) -> T:
         """Send `item` with what others send at this time if the engine merges writes, or else drive `steps`."""
+
+        async def drive(left: float | None) -> T:
+            return await self._write(steps, left, told=told, request_id=item.request_id, row=row)
+
         if not batcher.is_usable:
-            return await self._write(steps, timeout, told=told)
-        result = await batcher.join(
-            item,
-            otherwise=lambda left: self._write(steps, left, told=told),
-            timeout_s=timeout,
-            on_commit=partial(self._tell, told),
-        )
+            return await drive(timeout)
+        on_commit = partial(self._tell, told)
+        try:
+            result = await batcher.join(item, otherwise=drive, timeout_s=timeout, on_commit=on_commit)
+        except OutcomeUnknownError as error:
+            error.request_id = item.request_id
+            raise
         assert result is not None  # the other way gives one, or raises
         return result
 

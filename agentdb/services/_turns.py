@@ -135,12 +135,12 @@ class Turns(Messages, Contexts):
             is_enforced=flag(enforce_budget, "enforce_budget"),
             batch=await batch_of(messages, most=MAX_PAGE),
         )
-        steps, tell = partial(self._finish, turn), partial(_told, turn.place)
+        steps, tell, row = partial(self._finish, turn), partial(_told, turn.place), ("User", user_id)
         finished: Finished
         if turn.is_small:
-            finished = await self._merged(self._finishes, turn, steps, timeout, told=tell)
+            finished = await self._merged(self._finishes, turn, steps, timeout, told=tell, row=row)
         else:
-            finished = await self._write(steps, timeout, told=tell)
+            finished = await self._write(steps, timeout, told=tell, request_id=turn.request_id, row=row)
         return FinishedTurn(
             messages=tuple(appended_messages(turn.place, turn.batch, turn.request_id, finished.appended)),
             charge=None if finished.outcome is None else finished.outcome.charge,

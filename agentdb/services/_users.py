@@ -13,6 +13,7 @@ from agentdb.engine.values import now
 from agentdb.errors import InvalidInputError, UnsupportedError
 from agentdb.records import User
 from agentdb.services._access_part import AccessPart, role_key
+from agentdb.services._deadline import within
 from agentdb.services._input import budget_of, email_address, identifier, optional_text, text
 from agentdb.sql import Statements
 from agentdb.types import UNSET, Unset
@@ -119,10 +120,13 @@ class Users(AccessPart):
         """Refuse: what a user has spent and said would go, or belong to nobody.
 
         Raises:
-            UnsupportedError: Always; it says what to do instead.
+            UnsupportedError: It says what to do instead.
+            DeadlineError: `timeout` leaves no time.
         """
+        async with within(timeout, self._session):
+            user_id = identifier(user_id, "user_id")
         raise UnsupportedError(
-            f"User {identifier(user_id, 'user_id')} is not deleted, because usage and conversations would lose their "
+            f"User {user_id} is not deleted, because usage and conversations would lose their "
             'owner. Deactivate with update_user(..., status="inactive"), or erase the personal data.'
         )
 

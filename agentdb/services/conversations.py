@@ -55,7 +55,9 @@ class ConversationService(Turns, Threads, Shelf, Search):
         }
         key = request_key(request_id)
         request = None if key is None else Request(user_id, "conversations.start", key, digest_of(values))
-        return Conversation.from_row(await self._write(partial(self._start, values, request), timeout))
+        steps = partial(self._start, values, request)
+        row = None if key is None else ("User", user_id)
+        return Conversation.from_row(await self._write(steps, timeout, request_id=key, row=row))
 
     async def set_agent(
         self, conversation_id: int, *, user_id: int, agent_id: int | None, timeout: float | None = None

@@ -172,7 +172,7 @@ class UsageService(Reservations, Reports):
         short_text(period, "period", most=MAX_PERIOD)
         optional_identifier(user_id, "user_id")
         self._session.abilities.require("support_tables")
-        return await self._write(partial(self._reset, period, user_id), timeout)
+        return await self._write(partial(self._reset, period, user_id), timeout, is_keyed=True)
 
     @staticmethod
     def tokens_of(usage: Mapping[str, Any], *, convention: Convention) -> Tokens:
@@ -189,12 +189,12 @@ class UsageService(Reservations, Reports):
         return tokens_of(usage, convention)
 
     async def _record(self, report: Report, timeout: float | None) -> Charge:
-        steps, tell = partial(self._recorded, report), partial(told, report.user_id)
+        steps, tell, row = partial(self._recorded, report), partial(told, report.user_id), ("User", report.user_id)
         outcome: Outcome
         if len(report.items) == 1:
-            outcome = await self._merged(self._records, Record(report), steps, timeout, told=tell)
+            outcome = await self._merged(self._records, Record(report), steps, timeout, told=tell, row=row)
         else:
-            outcome = await self._write(steps, timeout, told=tell)
+            outcome = await self._write(steps, timeout, told=tell, request_id=report.request_id, row=row)
         return outcome.charge
 
     def _reset(self, period: str, user_id: int | None) -> Steps[int]:

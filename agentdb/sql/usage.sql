@@ -185,7 +185,12 @@ VALUES (:period, :scope, :user_id, 0, :now, :now)
 ON CONFLICT ("period", "scope") DO NOTHING
 RETURNING "id";
 
--- name: earlier_reset
+-- name: earlier_reset (postgres)
+-- Locked, so that a repeated call waits for a synchronous standby as the first one did; see lock_user of access. Served
+-- by agentdb_budget_reset_period_scope_idx.
+SELECT b."users" FROM "agentdb_budget_reset" b WHERE b."period" = :period AND b."scope" = :scope FOR NO KEY UPDATE;
+
+-- name: earlier_reset (sqlite)
 -- Served by agentdb_budget_reset_period_scope_idx.
 SELECT b."users" FROM "agentdb_budget_reset" b WHERE b."period" = :period AND b."scope" = :scope;
 

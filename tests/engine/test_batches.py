@@ -194,10 +194,14 @@ async def test_only_outside_of_transactions_and_on_engines_that_can(session: Ses
     assert Roles(session).is_usable
 
 
-async def test_a_stricter_isolation_is_not_merged(postgres_url: str) -> None:
-    """Waiting for a lock would fail there, and others would have to repeat."""
-    async with opened(postgres_url, isolation="serializable") as strict:
-        assert not Roles(strict).is_usable
+@pytest.mark.parametrize(("pooler", "is_usable"), [("none", True), ("transaction", False)])
+async def test_a_merged_statement_has_the_configured_isolation(postgres_url: str, pooler: str, is_usable: bool) -> None:
+    """A pooler that takes no settings for a session cannot promise it, so there nothing is merged."""
+    async with opened(postgres_url, isolation="serializable", pooler=pooler) as strict:
+        (row,) = await strict.fetch("SELECT current_setting('transaction_isolation') AS level")
+
+        assert Roles(strict).is_usable is is_usable
+        assert row["level"] == ("serializable" if is_usable else "read committed")
 
 
 # answers

@@ -168,6 +168,6 @@ async def test_a_long_read_on_a_server_is_one_snapshot(postgres_url: str) -> Non
         (row,) = yield Query("SELECT current_setting('transaction_isolation') AS level")
         return str(row["level"])
 
-    async with opened(postgres_url) as session:
+    async with opened(postgres_url, isolation="read committed") as session:
         assert await session.query(level, is_short=True) == "read committed"
         assert await session.query(level, is_short=False) == "repeatable read"

@@ -180,10 +180,7 @@ CALLS: dict[str, Call] = {
     "access.delete_role": call(lambda w: {"role": w.role_id}, role=ROLE),
     "access.delete_user": Call(
         of_user,
-        {
-            "user_id": a.LISTED,
-            "timeout": Kind("float | None", (bad("NaN", float("nan"), "is not deleted", UnsupportedError),)),
-        },
+        {"user_id": a.LISTED, "timeout": TIMEOUT},
         refuses=UnsupportedError,
     ),
     "access.find_user": call(lambda _: {"email": "ada@example.org"}, email=a.EMAIL),

@@ -56,8 +56,8 @@ async def _write(
         case 1:
             stored = await append(conversation_id, user_id=user_id, request_id=text, **message)
         case 2:
-            async with db.transaction():
-                stored = await append(conversation_id, user_id=user_id, **message)
+            # In a transaction of its own, which a stricter isolation than READ COMMITTED may refuse.
+            stored = await db.run(lambda: append(conversation_id, user_id=user_id, **message))
         case _:
             (stored,) = await db.conversations.append_many(conversation_id, user_id=user_id, messages=[message])
     return Acknowledged(stored.id, text, began, time.monotonic())

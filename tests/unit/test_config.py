@@ -112,6 +112,7 @@ class TestDefaults:
             "acquire_timeout_s": 5,
             "statement_timeout_s": 30,
             "transaction_timeout_s": 5,
+            "call_timeout_s": 30,
         }
 
     def test_the_table_of_settings_has_one_described_row_per_setting(self) -> None:
@@ -149,6 +150,7 @@ class TestDefaults:
             "AGENTDB_ACQUIRE_TIMEOUT_S": "5",
             "AGENTDB_STATEMENT_TIMEOUT_S": "30",
             "AGENTDB_TRANSACTION_TIMEOUT_S": "5",
+            "AGENTDB_CALL_TIMEOUT_S": "30",
         }
 
 
@@ -189,6 +191,7 @@ class TestDefaults:
         ("AGENTDB_ACQUIRE_TIMEOUT_S", "0.5", "acquire_timeout_s", 0.5),
         ("AGENTDB_STATEMENT_TIMEOUT_S", "0.5", "statement_timeout_s", 0.5),
         ("AGENTDB_TRANSACTION_TIMEOUT_S", "0.5", "transaction_timeout_s", 0.5),
+        ("AGENTDB_CALL_TIMEOUT_S", "2.5", "call_timeout_s", 2.5),
     ],
 )
 def test_each_variable_sets_its_setting(
