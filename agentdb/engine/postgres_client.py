@@ -70,6 +70,16 @@ class PostgresClient(MergingClient):
         if server is not None:
             await asyncio.to_thread(release_server, server)
 
+    async def renew(self) -> None:
+        """Let every later call have a new connection: the server of now is not, or no longer, the one to write to.
+
+        Calls under way keep theirs. The next connection is made to whichever host then fits `target_session_attrs`.
+
+        Raises:
+            TransactionError: The client is closed.
+        """
+        await self._open_pool.renew()
+
     @property
     def idle_connections(self) -> tuple[int, int]:
         """How many connections are open, and how many of them are idle."""

@@ -35,6 +35,7 @@ class PostgresPool:
         self._control_timeout_s = control_timeout_s
         self._aside: list[PostgresChannel] = []
         self._expected = 0
+        self._age = 0
         self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._resting: asyncio.Task[None] | None = None
@@ -72,6 +73,7 @@ class PostgresPool:
             TransactionError: The pool is closed.
         """
         self._expected += 1
+        age = self._age
         try:
             connection = await self._pool.acquire()
         except asyncpg.InterfaceError:
@@ -80,11 +82,11 @@ class PostgresPool:
             raise
         finally:
             self._expected -= 1
-        return PostgresChannel(self, connection, control_timeout_s=self._control_timeout_s)
+        return PostgresChannel(self, connection, age=age, control_timeout_s=self._control_timeout_s)
 
     def put(self, channel: PostgresChannel) -> bool:
         """Keep a connection aside; False for one that has to be released."""
-        if self._expected or self._is_closed or not channel.is_whole:
+        if self._expected or self._is_closed or channel.age != self._age or not channel.is_whole:
             return False
         self._aside.append(channel)
         if self._timer is None:
@@ -98,6 +100,14 @@ class PostgresPool:
             await self._pool.release(channel.connection, timeout=self._patience_s)
         except Exception as error:  # the pool has ended the connection and will open another
             _logger.debug("A connection could not be reused: %s", type(error).__name__)
+
+    async def renew(self) -> None:
+        """Use no connection of now again: those kept aside are ended, and those in use when they are given back."""
+        self._age += 1
+        await self._pool.expire_connections()
+        aside, self._aside = self._aside, []
+        for channel in aside:
+            channel.abandon()  # without waiting for a server that may not answer
 
     async def close(self, shown: str) -> None:
         """End all connections; those in use first get some time to come back."""
