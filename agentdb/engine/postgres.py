@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import PositiveInt
 
-from agentdb.config import Secret, Settings
+from agentdb.config import HomePath, Secret, Settings, SslMode
 from agentdb.engine.dialect import (
     Dialect,
     Options,
@@ -20,6 +20,7 @@ from agentdb.engine.dialect import (
     read_options,
 )
 from agentdb.engine.postgres_catalogue import PostgresCatalogue
+from agentdb.engine.tls import Tls, usual_sslmode
 from agentdb.engine.url import Url, shown_authority
 from agentdb.engine.vectors import PGVECTOR_IS_THERE
 from agentdb.errors import (
@@ -46,16 +47,22 @@ class PostgresOptions(Options):
         pool_size: Connections at most.
         pooler: "transaction" for PgBouncer in transaction mode: no prepared statements, no session state.
         isolation: Of transactions that do not state their own.
-        sslmode: As libpq names it.
-        target_session_attrs: With several hosts, which of them will do.
+        sslmode: As libpq names it; see `agentdb.engine.tls`.
+        sslrootcert: Authorities that a server's certificate may be by: a file, or "system".
+        sslcert: Our own certificate.
+        sslkey: Its key.
+        target_session_attrs: Which hosts will do; "read-write" for one that takes writes.
         application_name: Shown in the server's views and log.
     """
 
     pool_size: PositiveInt
     pooler: Literal["none", "transaction"]
     isolation: Literal["read committed", "repeatable read", "serializable"]
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
-    target_session_attrs: Literal["any", "read-write", "primary"] = "any"
+    sslmode: SslMode
+    sslrootcert: HomePath | None = None
+    sslcert: HomePath | None = None
+    sslkey: HomePath | None = None
+    target_session_attrs: Literal["any", "read-write", "primary"]
     application_name: str = "agentdb"
 
 
@@ -97,9 +104,9 @@ class PostgresDialect(Dialect):
     merges_writes: ClassVar[bool] = True
 
     def target(self, url: Url, settings: Settings, *, source: str) -> PostgresTarget:
-        names = ("pool_size", "pooler", "isolation")
-        defaults = {**common_options(settings), **{name: getattr(settings, name) for name in names}}
-        options = read_options(PostgresOptions, defaults, url)
+        hosts = () if url.scheme == _EMBEDDED else url.hosts or (("localhost", None),)
+        options = read_options(PostgresOptions, _defaults(settings, url, hosts), url)
+        tls_of(options).check()
         if url.scheme == _EMBEDDED:
             if url.hosts or not url.path:
                 raise ConfigurationError(
@@ -119,7 +126,7 @@ class PostgresDialect(Dialect):
         return PostgresTarget(
             dialect=self,
             source=source,
-            hosts=url.hosts or (("localhost", None),),
+            hosts=hosts,
             user=url.user,
             password=url.password,
             database=url.path or "postgres",
@@ -222,6 +229,27 @@ class PostgresDialect(Dialect):
 
 
 dialect: Final = PostgresDialect()
+
+
+def tls_of(options: PostgresOptions) -> Tls:
+    """What the options say about TLS."""
+    return Tls(sslmode=options.sslmode, sslrootcert=options.sslrootcert, sslcert=options.sslcert, sslkey=options.sslkey)
+
+
+def _defaults(settings: Settings, url: Url, hosts: Sequence[tuple[str, int | None]]) -> dict[str, object]:
+    names = ("pool_size", "pooler", "isolation")
+    # Who names an authority in the URL wants it to be asked, on this machine too.
+    usual = "verify-full" if "sslrootcert" in url.options else usual_sslmode(hosts)
+    return {
+        **common_options(settings),
+        **{name: getattr(settings, name) for name in names},
+        "sslmode": settings.pgsslmode or usual,
+        "sslrootcert": settings.pgsslrootcert,
+        "sslcert": settings.pgsslcert,
+        "sslkey": settings.pgsslkey,
+        "target_session_attrs": "read-write" if len(hosts) > 1 else "any",
+    }
+
 
 _ORIGINAL_COLUMNS: Final = """
 SELECT 'column' AS kind, c.relname AS of_table, a.attname AS name

@@ -18,8 +18,9 @@ from agentdb.engine.client import closed_handle, only_reads
 from agentdb.engine.dialect import no_database
 from agentdb.engine.embedded import EmbeddedServer, release_server, start_server
 from agentdb.engine.flight import MergingClient
-from agentdb.engine.postgres import PostgresTarget, dialect
+from agentdb.engine.postgres import PostgresTarget, dialect, tls_of
 from agentdb.engine.postgres_channel import PostgresChannel
+from agentdb.engine.postgres_hosts import Hosts
 from agentdb.engine.postgres_pool import PostgresPool
 
 START_TIMEOUT_S: Final = 60.0
@@ -38,6 +39,7 @@ class PostgresClient(MergingClient):
         self._create = create
         self.default_isolation = target.options.isolation
         self._target = target
+        self._hosts = _hosts(target)
         self._pool: PostgresPool | None = None
         self._server: EmbeddedServer | None = None
 
@@ -46,11 +48,12 @@ class PostgresClient(MergingClient):
             if self._target.directory is not None:
                 self._server = await settle(asyncio.to_thread(self._start, self._target.directory))
             try:
+                self._hosts = _hosts(self._target, self._server)
                 self._pool = await PostgresPool.open(
+                    self._hosts.connect,
                     size=self._target.options.pool_size,
                     patience_s=self.options.connect_timeout_s,
                     control_timeout_s=self.options.statement_timeout_s,
-                    **_connect_arguments(self._target, self._server),
                 )
             except BaseException:
                 await settle(self.close())
@@ -98,7 +101,7 @@ class PostgresClient(MergingClient):
     async def single_connection(self) -> AsyncIterator[Any]:
         """A connection beside the pool, for a lock that must not take one of its places."""
         with self.dialect.translating():
-            connection = await asyncpg.connect(**_connect_arguments(self._target, self._server))
+            connection = await self._hosts.connect()
         try:
             yield connection
         finally:
@@ -151,7 +154,7 @@ class Lease:
 async def make_database(target: PostgresTarget) -> None:
     """Make the database of `target`, if it is missing, through the server's maintenance database."""
     with dialect.translating():
-        connection = await asyncpg.connect(**{**_connect_arguments(target, None), "database": "postgres"})
+        connection = await _hosts(target, database="postgres").connect()
         try:
             if await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", target.database):
                 return
@@ -163,29 +166,25 @@ async def make_database(target: PostgresTarget) -> None:
             await connection.close()
 
 
-def _connect_arguments(target: PostgresTarget, server: EmbeddedServer | None) -> dict[str, Any]:
+def _hosts(target: PostgresTarget, server: EmbeddedServer | None = None, **others: Any) -> Hosts:
+    """How to connect to the database of `target`, or of the server that is embedded for it."""
     options = target.options
     arguments: dict[str, Any] = {
-        "timeout": options.connect_timeout_s,
-        "target_session_attrs": options.target_session_attrs,
         # `jit` costs more than it saves on the short statements of a data layer.
         "server_settings": {"application_name": options.application_name, "TimeZone": "UTC", "jit": "off"},
+        "user": server.user if server else target.user,
+        "database": server.database if server else target.database,
+        "password": target.password.reveal() if target.password else None,
+        **others,
     }
     if options.pooler == "transaction":
         arguments["statement_cache_size"] = 0
         arguments["server_settings"] = {"application_name": options.application_name}
-    if server is not None:
-        return arguments | {
-            "host": server.host,
-            "port": server.port,
-            "user": server.user,
-            "database": server.database,
-        }
-    return arguments | {
-        "host": [host for host, _ in target.hosts],
-        "port": [port or 5432 for _, port in target.hosts],
-        "user": target.user,
-        "password": target.password.reveal() if target.password else None,
-        "database": target.database,
-        "ssl": options.sslmode,
-    }
+    return Hosts(
+        [(server.host, server.port)] if server else [(host, port or 5432) for host, port in target.hosts],
+        tls=tls_of(options),
+        attributes=options.target_session_attrs,
+        has_pooler=options.pooler == "transaction",
+        within_s=options.connect_timeout_s,
+        arguments=arguments,
+    )

@@ -7,6 +7,7 @@ whole are kept aside, and taken from there, while nobody waits for one.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import asyncpg
@@ -41,9 +42,11 @@ class PostgresPool:
         self._resting: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, *, size: int, patience_s: float, control_timeout_s: float, **arguments: Any) -> PostgresPool:
+    async def open(
+        cls, connect: Callable[..., Awaitable[Any]], *, size: int, patience_s: float, control_timeout_s: float
+    ) -> PostgresPool:
         """A pool of `size` connections at most. One is made: an unreachable server is told here."""
-        pool = asyncpg.create_pool(min_size=0, max_size=size, connection_class=PostgresConnection, **arguments)
+        pool = asyncpg.create_pool(min_size=0, max_size=size, connection_class=PostgresConnection, connect=connect)
         opened = cls(await pool, patience_s=patience_s, control_timeout_s=control_timeout_s)
         try:
             opened.put(await opened.take())

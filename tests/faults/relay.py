@@ -17,13 +17,14 @@ async def dialled(host: str, port: int) -> tuple[StreamReader, StreamWriter]:
     return await asyncio.open_connection(host, port)
 
 
-async def carry(reader: StreamReader, writer: StreamWriter, host: str, port: int) -> None:
-    """Bring what comes to the server and back, until one of them ends."""
+async def carry(reader: StreamReader, writer: StreamWriter, host: str, port: int, *, begun: bytes = b"") -> None:
+    """Bring what comes to the server and back, until one of them ends; `begun` was read already."""
     try:
         server_reader, server_writer = await dialled(host, port)
     except OSError:
         writer.close()
         return
+    server_writer.write(begun)
     ways = [asyncio.ensure_future(_pour(*way)) for way in ((reader, server_writer), (server_reader, writer))]
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
