@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
@@ -27,7 +27,6 @@ from agentdb.errors import (
     AgentDBError,
     ConfigurationError,
     MissingDriverError,
-    UnavailableError,
 )
 
 if TYPE_CHECKING:
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from agentdb.engine.orm import TortoiseClient
 
 _EMBEDDED: Final = "postgresql+embedded"
-_MIGRATION_LOCK: Final = 0x6167656E74646201  # "agentdb" and a 1: any constant, the same in every release
-_MIGRATION_WORK_LOCK: Final = _MIGRATION_LOCK + 1
 
 
 class PostgresOptions(Options):
@@ -154,43 +151,15 @@ class PostgresDialect(Dialect):
 
             await make_database(target)
 
-    @asynccontextmanager
-    async def migration_lock(self, client: Client, *, timeout_s: float) -> AsyncIterator[None]:
-        from agentdb.engine.postgres_client import PostgresClient
+    def migration_lock(self, client: Client, *, timeout_s: float) -> AbstractAsyncContextManager[None]:
+        from agentdb.engine.postgres_migration import alone
 
-        assert isinstance(client, PostgresClient)
-        async with client.single_connection() as connection:
-            try:
-                with self.translating():
-                    # READ COMMITTED, because under SERIALIZABLE the snapshot is older than the lock. The lock belongs
-                    # to the transaction, so it also holds through a pooler and ends with the connection.
-                    await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-                    await connection.execute("SELECT set_config('lock_timeout', $1, true)", f"{int(timeout_s * 1000)}")
-                    # It sits idle while the migration runs on another connection.
-                    await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-                    await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
-                    # The work is done on other connections. When a holder dies this lock is free at once, while the
-                    # server may still be busy with its last statement: wait for that, without keeping the lock.
-                    await connection.execute("SAVEPOINT nobody_works")
-                    await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_WORK_LOCK)
-                    await connection.execute("ROLLBACK TO SAVEPOINT nobody_works")
-            except UnavailableError as error:
-                if error.engine_code != "55P03":
-                    raise
-                raise UnavailableError(
-                    f"Another process has been migrating or seeding this database for over {timeout_s} s.",
-                    engine_code=error.engine_code,
-                ) from error
-            yield
+        return alone(client, timeout_s=timeout_s)
 
-    @asynccontextmanager
-    async def migration(self, client: Client) -> AsyncIterator[None]:
-        async with client.transaction(isolation="read committed", is_patient=True):
-            # A limit that an administrator gave the role is meant for queries. One on waiting for locks stays: services
-            # queue behind a migration that waits.
-            await client.execute_script("SET LOCAL statement_timeout = 0")
-            await client.fetch("SELECT pg_advisory_xact_lock($1)", [_MIGRATION_WORK_LOCK])
-            yield
+    def migration(self, client: Client) -> AbstractAsyncContextManager[None]:
+        from agentdb.engine.postgres_migration import work
+
+        return work(client)
 
     @property
     def catalogue(self) -> Catalogue:

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -74,6 +74,10 @@ class Place:
         """As a user would write it."""
         return f"{self.bare_url}?pooler=transaction"
 
+    def url_of(self, database: str) -> str:
+        """Of another database on the same server."""
+        return replace(self, database=database).url
+
     @property
     def bare_url(self) -> str:
         """Without saying that there is a pooler."""
@@ -94,12 +98,15 @@ def version_of(program: Path) -> str:
 
 
 @contextmanager
-def pgbouncer(server_host: str, server_port: int, database: str, user: str, *, pool_size: int = 4) -> Iterator[Place]:
+def pgbouncer(
+    server_host: str, server_port: int, database: str, user: str, *, pool_size: int = 4, settings: str = ""
+) -> Iterator[Place]:
     """A PgBouncer on loopback, which lets in nobody but who has its random password.
 
     Args:
         server_host: A name or address, or the directory of a socket. The server has to let `user` in without password.
         pool_size: Connections to the server at most, for each database.
+        settings: Further lines of its file.
     """
     program = find_pgbouncer()
     assert program is not None, "PgBouncer is not installed."
@@ -119,7 +126,7 @@ def pgbouncer(server_host: str, server_port: int, database: str, user: str, *, p
         (directory / "users").write_text(f'"{user}" "{password}"\n')
         for _ in range(ATTEMPTS):  # somebody else may take the port first
             port = _free_port()
-            settings = _SETTINGS.format(
+            text = _SETTINGS.format(
                 server_host=server_host,
                 server_port=server_port,
                 user=user,
@@ -128,7 +135,7 @@ def pgbouncer(server_host: str, server_port: int, database: str, user: str, *, p
                 directory=directory,
                 pool_size=pool_size,
             )
-            (directory / "pgbouncer.ini").write_text(settings)
+            (directory / "pgbouncer.ini").write_text(f"{text}{settings}\n")
             process = _start(program, directory, account)
             stack.callback(_stop, process)
             if _answers(process, port):

@@ -41,36 +41,29 @@ async def carry(reader: StreamReader, writer: StreamWriter, host: str, port: int
 @contextmanager
 def relayed(socket: Path, host: str, port: int) -> Iterator[None]:
     """Whoever connects to `socket` talks to the server, and is for it the OS user who runs this process."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="relay", daemon=True)
-    thread.start()
-    busy: set[asyncio.Task[None]] = set()
+    loop, is_over = asyncio.new_event_loop(), asyncio.Event()
+    is_open = threading.Event()
 
-    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        busy.add(task)
-        try:
-            await carry(reader, writer, host, port)
-        except asyncio.CancelledError:
-            pass  # the relay ends; its loop would report the task
-        finally:
-            busy.discard(task)
-
-    async def end() -> None:
+    async def serve() -> None:
+        # Those that are under way end with the loop.
+        server = await asyncio.start_unix_server(lambda reader, writer: carry(reader, writer, host, port), socket)
+        is_open.set()
+        await is_over.wait()
         server.close()
-        for task in busy:
-            task.cancel()
-        await asyncio.gather(*busy, return_exceptions=True)
+        await asyncio.sleep(0.01)  # for connections that are just being taken
 
-    server = asyncio.run_coroutine_threadsafe(asyncio.start_unix_server(serve, socket), loop).result()
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run, name="relay", daemon=True)
+    thread.start()
+    assert is_open.wait(30)
     try:
         yield
     finally:
-        asyncio.run_coroutine_threadsafe(end(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(is_over.set)
         thread.join()
-        loop.close()
 
 
 async def _pour(reader: StreamReader, writer: StreamWriter) -> None:
