@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, NoReturn, Self, TypeAlias, cast
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, Self, TypeAlias, cast, get_args
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, GetCoreSchemaHandler, ValidationError
 from pydantic.fields import FieldInfo
@@ -27,6 +27,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from agentdb.errors import ConfigurationError
 
 SecretsMode: TypeAlias = Literal["sealed", "plain"]
+SslMode: TypeAlias = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
 
 class Secret:
@@ -110,6 +111,10 @@ def _words(value: object) -> object:
     return re.sub(r"[\s_-]+", " ", value.strip().lower()) if isinstance(value, str) else value
 
 
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
 def _comma_list(value: object) -> object:
     return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
@@ -122,7 +127,9 @@ def _at_home(path: Path) -> Path:
 _FLAG_WORDS = _Accepted(f"{', '.join(_FLAGS)}, in any case")
 _Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag), _FLAG_WORDS]
 _HiddenText: TypeAlias = Annotated[Secret | None, _Accepted("a text", is_hidden=True)]
-_OptionalPath: TypeAlias = Annotated[Annotated[Path, AfterValidator(_at_home)] | None, _Accepted("a path")]
+HomePath: TypeAlias = Annotated[Path, AfterValidator(_at_home)]
+"""A path in which `~` is the home directory, as a shell would have it."""
+_OptionalPath: TypeAlias = Annotated[HomePath | None, _Accepted("a path")]
 _Seconds: TypeAlias = Annotated[
     float, Field(gt=0, allow_inf_nan=False), _Accepted("a finite number of seconds greater than 0")
 ]
@@ -157,7 +164,9 @@ class Settings(BaseSettings):
         "DB_STORAGE", default=None, meaning="Directory of an embedded PostgreSQL; used when there is no URL."
     )
     pghost: str | None = _variable(
-        "PGHOST", default=None, meaning="PostgreSQL server; used when there is neither a URL nor `DB_STORAGE`."
+        "PGHOST",
+        default=None,
+        meaning="PostgreSQL server, or several with commas; used when there is neither a URL nor `DB_STORAGE`.",
     )
     pgport: Annotated[int, Field(ge=1, le=65535), _Accepted("a port number from 1 to 65535")] = _variable(
         "PGPORT", default=5432, meaning="Port of the server in `PGHOST`."
@@ -166,6 +175,23 @@ class Settings(BaseSettings):
     pguser: str | None = _variable("PGUSER", default=None, meaning="User on the server in `PGHOST`.")
     pgpassword: _HiddenText = _variable(
         "PGPASSWORD", default=None, meaning="Password of `PGUSER`. A secret, never printed."
+    )
+    pgsslmode: Annotated[SslMode | None, BeforeValidator(_lower), _Accepted(", ".join(get_args(SslMode)))] = _variable(
+        "PGSSLMODE",
+        default=None,
+        meaning="TLS to PostgreSQL where the URL names no `sslmode`. When neither does: `verify-full`, and `allow` for "
+        "a server on this machine.",
+    )
+    pgsslrootcert: _OptionalPath = _variable(
+        "PGSSLROOTCERT",
+        default=None,
+        meaning="File of the authorities that a server's certificate may be by; those of the system when not set.",
+    )
+    pgsslcert: _OptionalPath = _variable(
+        "PGSSLCERT", default=None, meaning="File of our own certificate, for a server that asks for one."
+    )
+    pgsslkey: _OptionalPath = _variable(
+        "PGSSLKEY", default=None, meaning="File of the key of `PGSSLCERT`, without a password."
     )
     home: _OptionalPath = _variable(
         "AGENTDB_HOME", default=None, meaning="Data directory, in place of the one that `AGENTDB_MODE` chooses."

@@ -37,7 +37,7 @@ def resolve(url: str | None, settings: Settings) -> Target:
             "postgresql",
             user=settings.pguser,
             password=settings.pgpassword,
-            hosts=((settings.pghost, settings.pgport),),
+            hosts=tuple((host.strip(), settings.pgport) for host in settings.pghost.split(",") if host.strip()),
             path=settings.pgdatabase,
         )
         return _target(server, settings, source="PGHOST")

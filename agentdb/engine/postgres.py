@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import PositiveInt
 
-from agentdb.config import Secret, Settings
+from agentdb.config import HomePath, Secret, Settings, SslMode
 from agentdb.engine.dialect import (
     Dialect,
     Options,
@@ -20,13 +20,13 @@ from agentdb.engine.dialect import (
     read_options,
 )
 from agentdb.engine.postgres_catalogue import PostgresCatalogue
+from agentdb.engine.tls import Tls, usual_sslmode
 from agentdb.engine.url import Url, shown_authority
 from agentdb.engine.vectors import PGVECTOR_IS_THERE
 from agentdb.errors import (
     AgentDBError,
     ConfigurationError,
     MissingDriverError,
-    UnavailableError,
 )
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from agentdb.engine.orm import TortoiseClient
 
 _EMBEDDED: Final = "postgresql+embedded"
-_MIGRATION_LOCK: Final = 0x6167656E74646201  # "agentdb" and a 1: any constant, the same in every release
-_MIGRATION_WORK_LOCK: Final = _MIGRATION_LOCK + 1
 
 
 class PostgresOptions(Options):
@@ -46,16 +44,22 @@ class PostgresOptions(Options):
         pool_size: Connections at most.
         pooler: "transaction" for PgBouncer in transaction mode: no prepared statements, no session state.
         isolation: Of transactions that do not state their own.
-        sslmode: As libpq names it.
-        target_session_attrs: With several hosts, which of them will do.
+        sslmode: As libpq names it; see `agentdb.engine.tls`.
+        sslrootcert: Authorities that a server's certificate may be by: a file, or "system".
+        sslcert: Our own certificate.
+        sslkey: Its key.
+        target_session_attrs: Which hosts will do; "read-write" for one that takes writes.
         application_name: Shown in the server's views and log.
     """
 
     pool_size: PositiveInt
     pooler: Literal["none", "transaction"]
     isolation: Literal["read committed", "repeatable read", "serializable"]
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
-    target_session_attrs: Literal["any", "read-write", "primary"] = "any"
+    sslmode: SslMode
+    sslrootcert: HomePath | None = None
+    sslcert: HomePath | None = None
+    sslkey: HomePath | None = None
+    target_session_attrs: Literal["any", "read-write", "primary"]
     application_name: str = "agentdb"
 
 
@@ -97,9 +101,9 @@ class PostgresDialect(Dialect):
     merges_writes: ClassVar[bool] = True
 
     def target(self, url: Url, settings: Settings, *, source: str) -> PostgresTarget:
-        names = ("pool_size", "pooler", "isolation")
-        defaults = {**common_options(settings), **{name: getattr(settings, name) for name in names}}
-        options = read_options(PostgresOptions, defaults, url)
+        hosts = () if url.scheme == _EMBEDDED else url.hosts or (("localhost", None),)
+        options = read_options(PostgresOptions, _defaults(settings, url, hosts), url)
+        tls_of(options).check()
         if url.scheme == _EMBEDDED:
             if url.hosts or not url.path:
                 raise ConfigurationError(
@@ -119,7 +123,7 @@ class PostgresDialect(Dialect):
         return PostgresTarget(
             dialect=self,
             source=source,
-            hosts=url.hosts or (("localhost", None),),
+            hosts=hosts,
             user=url.user,
             password=url.password,
             database=url.path or "postgres",
@@ -147,43 +151,15 @@ class PostgresDialect(Dialect):
 
             await make_database(target)
 
-    @asynccontextmanager
-    async def migration_lock(self, client: Client, *, timeout_s: float) -> AsyncIterator[None]:
-        from agentdb.engine.postgres_client import PostgresClient
+    def migration_lock(self, client: Client, *, timeout_s: float) -> AbstractAsyncContextManager[None]:
+        from agentdb.engine.postgres_migration import alone
 
-        assert isinstance(client, PostgresClient)
-        async with client.single_connection() as connection:
-            try:
-                with self.translating():
-                    # READ COMMITTED, because under SERIALIZABLE the snapshot is older than the lock. The lock belongs
-                    # to the transaction, so it also holds through a pooler and ends with the connection.
-                    await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-                    await connection.execute("SELECT set_config('lock_timeout', $1, true)", f"{int(timeout_s * 1000)}")
-                    # It sits idle while the migration runs on another connection.
-                    await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-                    await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
-                    # The work is done on other connections. When a holder dies this lock is free at once, while the
-                    # server may still be busy with its last statement: wait for that, without keeping the lock.
-                    await connection.execute("SAVEPOINT nobody_works")
-                    await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_WORK_LOCK)
-                    await connection.execute("ROLLBACK TO SAVEPOINT nobody_works")
-            except UnavailableError as error:
-                if error.engine_code != "55P03":
-                    raise
-                raise UnavailableError(
-                    f"Another process has been migrating or seeding this database for over {timeout_s} s.",
-                    engine_code=error.engine_code,
-                ) from error
-            yield
+        return alone(client, timeout_s=timeout_s)
 
-    @asynccontextmanager
-    async def migration(self, client: Client) -> AsyncIterator[None]:
-        async with client.transaction(isolation="read committed", is_patient=True):
-            # A limit that an administrator gave the role is meant for queries. One on waiting for locks stays: services
-            # queue behind a migration that waits.
-            await client.execute_script("SET LOCAL statement_timeout = 0")
-            await client.fetch("SELECT pg_advisory_xact_lock($1)", [_MIGRATION_WORK_LOCK])
-            yield
+    def migration(self, client: Client) -> AbstractAsyncContextManager[None]:
+        from agentdb.engine.postgres_migration import work
+
+        return work(client)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -222,6 +198,27 @@ class PostgresDialect(Dialect):
 
 
 dialect: Final = PostgresDialect()
+
+
+def tls_of(options: PostgresOptions) -> Tls:
+    """What the options say about TLS."""
+    return Tls(sslmode=options.sslmode, sslrootcert=options.sslrootcert, sslcert=options.sslcert, sslkey=options.sslkey)
+
+
+def _defaults(settings: Settings, url: Url, hosts: Sequence[tuple[str, int | None]]) -> dict[str, object]:
+    names = ("pool_size", "pooler", "isolation")
+    # Who names an authority in the URL wants it to be asked, on this machine too.
+    usual = "verify-full" if "sslrootcert" in url.options else usual_sslmode(hosts)
+    return {
+        **common_options(settings),
+        **{name: getattr(settings, name) for name in names},
+        "sslmode": settings.pgsslmode or usual,
+        "sslrootcert": settings.pgsslrootcert,
+        "sslcert": settings.pgsslcert,
+        "sslkey": settings.pgsslkey,
+        "target_session_attrs": "read-write" if len(hosts) > 1 else "any",
+    }
+
 
 _ORIGINAL_COLUMNS: Final = """
 SELECT 'column' AS kind, c.relname AS of_table, a.attname AS name

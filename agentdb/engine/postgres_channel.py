@@ -51,15 +51,12 @@ class PostgresChannel(InterruptibleChannel):
 
     Args:
         connection: The pool's proxy of it.
-
-    Attributes:
-        generation: Of connections, which are replaced together.
+        age: How often the pool had been renewed when it was taken.
     """
 
-    generation = 0
-
-    def __init__(self, pool: PostgresPool, connection: Any, *, control_timeout_s: float) -> None:
+    def __init__(self, pool: PostgresPool, connection: Any, *, age: int, control_timeout_s: float) -> None:
         self.pool = pool
+        self.age = age
         self.connection = connection
         self._raw: PostgresConnection = connection._con  # a proxy makes every call twice
         self._control_timeout_s = control_timeout_s

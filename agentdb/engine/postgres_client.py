@@ -19,13 +19,17 @@ from agentdb.engine.client import closed_handle, only_reads
 from agentdb.engine.dialect import no_database
 from agentdb.engine.embedded import EmbeddedServer, release_server, start_server
 from agentdb.engine.flight import MergingClient
-from agentdb.engine.postgres import PostgresTarget, dialect
+from agentdb.engine.postgres import PostgresTarget, dialect, tls_of
 from agentdb.engine.postgres_channel import PostgresChannel
+from agentdb.engine.postgres_hosts import Hosts
 from agentdb.engine.postgres_pool import PostgresPool
 from agentdb.errors import StorageError
 
 START_TIMEOUT_S: Final = 60.0
 """What an embedded server may take to be made, or to recover after a crash."""
+
+RENEWAL_S: Final = 1.0
+"""Connections that led to a server which only reads are not replaced again before."""
 
 
 class PostgresClient(MergingClient):
@@ -40,7 +44,9 @@ class PostgresClient(MergingClient):
         self._create = create
         self.default_isolation = target.options.isolation
         self._target = target
+        self._hosts = _hosts(target)
         self._pool: PostgresPool | None = None
+        self._left_at = -RENEWAL_S
         self._server: EmbeddedServer | None = None
 
     async def connect(self) -> None:
@@ -48,11 +54,12 @@ class PostgresClient(MergingClient):
             if self._target.directory is not None:
                 self._server = await settle(asyncio.to_thread(self._start, self._target.directory))
             try:
+                self._hosts = _hosts(self._target, self._server)
                 self._pool = await PostgresPool.open(
+                    self._hosts.connect,
                     size=self._target.options.pool_size,
                     patience_s=self.options.connect_timeout_s,
                     control_timeout_s=self.options.statement_timeout_s,
-                    **_connect_arguments(self._target, self._server),
                 )
             except BaseException:
                 await settle(self.close())
@@ -73,6 +80,16 @@ class PostgresClient(MergingClient):
         if server is not None:
             await asyncio.to_thread(release_server, server)
 
+    async def renew(self) -> None:
+        """Let every later call have a new connection: the server of now is not, or no longer, the one to write to.
+
+        Calls under way keep theirs. The next connection is made to whichever host then fits `target_session_attrs`.
+
+        Raises:
+            TransactionError: The client is closed.
+        """
+        await self._open_pool.renew()
+
     @property
     def idle_connections(self) -> tuple[int, int]:
         """How many connections are open, and how many of them are idle."""
@@ -91,7 +108,7 @@ class PostgresClient(MergingClient):
     async def single_connection(self) -> AsyncIterator[Any]:
         """A connection beside the pool, for a lock that must not take one of its places."""
         with self.dialect.translating():
-            connection = await asyncpg.connect(**_connect_arguments(self._target, self._server))
+            connection = await self._hosts.connect()
         try:
             yield connection
         finally:
@@ -105,7 +122,10 @@ class PostgresClient(MergingClient):
     async def leave_standby(self, error: StorageError) -> bool:
         if error.engine_code != "25006" or len(self._target.hosts) < 2:
             return False
-        await self._open_pool.renew()
+        now = asyncio.get_running_loop().time()
+        if now > self._left_at + RENEWAL_S:  # many callers learn of it at the same time
+            self._left_at = now
+            await self.renew()
         return True
 
     def _is_write(self, sql: str) -> bool:
@@ -163,7 +183,7 @@ class Lease:
 async def make_database(target: PostgresTarget) -> None:
     """Make the database of `target`, if it is missing, through the server's maintenance database."""
     with dialect.translating():
-        connection = await asyncpg.connect(**{**_connect_arguments(target, None), "database": "postgres"})
+        connection = await _hosts(target, database="postgres").connect()
         try:
             if await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", target.database):
                 return
@@ -175,31 +195,27 @@ async def make_database(target: PostgresTarget) -> None:
             await connection.close()
 
 
-def _connect_arguments(target: PostgresTarget, server: EmbeddedServer | None) -> dict[str, Any]:
+def _hosts(target: PostgresTarget, server: EmbeddedServer | None = None, **others: Any) -> Hosts:
+    """How to connect to the database of `target`, or of the server that is embedded for it."""
     options = target.options
     arguments: dict[str, Any] = {
-        "timeout": options.connect_timeout_s,
-        "target_session_attrs": options.target_session_attrs,
         # `jit` costs more than it saves on the short statements of a data layer.
         "server_settings": {"application_name": options.application_name, "TimeZone": "UTC", "jit": "off"},
+        "user": server.user if server else target.user,
+        "database": server.database if server else target.database,
+        "password": target.password.reveal() if target.password else None,
+        **others,
     }
     if options.isolation != "read committed":
         arguments["server_settings"]["default_transaction_isolation"] = options.isolation
     if options.pooler == "transaction":
         arguments["statement_cache_size"] = 0
         arguments["server_settings"] = {"application_name": options.application_name}
-    if server is not None:
-        return arguments | {
-            "host": server.host,
-            "port": server.port,
-            "user": server.user,
-            "database": server.database,
-        }
-    return arguments | {
-        "host": [host for host, _ in target.hosts],
-        "port": [port or 5432 for _, port in target.hosts],
-        "user": target.user,
-        "password": target.password.reveal() if target.password else None,
-        "database": target.database,
-        "ssl": options.sslmode,
-    }
+    return Hosts(
+        [(server.host, server.port)] if server else [(host, port or 5432) for host, port in target.hosts],
+        tls=tls_of(options),
+        attributes=options.target_session_attrs,
+        has_pooler=options.pooler == "transaction",
+        within_s=options.connect_timeout_s,
+        arguments=arguments,
+    )

@@ -86,6 +86,21 @@ def _lost(text: str, code: str) -> AgentDBError:
     return ConnectionLostError("The connection to PostgreSQL ended.", engine_code=code)
 
 
+def _pooled(text: str, code: str) -> AgentDBError:
+    return ConfigurationError(
+        f"A pooler in transaction mode stands between agentdb and PostgreSQL ({text.splitlines()[0]}). "
+        "Say so: pooler=transaction in the URL, or AGENTDB_POOLER.",
+        engine_code=code,
+    )
+
+
+def _broken(text: str, code: str) -> AgentDBError:
+    # What PgBouncer says to settings that it does not keep for each client, and to all that it cannot do.
+    if "unsupported startup parameter" in text:
+        return _pooled(text, code)
+    return ConnectionLostError(f"The connection to PostgreSQL was ended: {text}.", engine_code=code)
+
+
 def _storage(reason: StorageReason, message: str) -> Callable[[str, str], AgentDBError]:
     return lambda text, code: StorageError(message, reason=reason, engine_code=code)
 
@@ -97,10 +112,13 @@ _ANSWERS: Final[dict[str, Callable[[str, str], AgentDBError]]] = {
     "55P03": _retry,
     "57P03": _retry,
     "53300": _retry,
+    "26000": _pooled,
+    "42P05": _pooled,
     "57014": lambda text, code: DeadlineError("PostgreSQL cancelled the statement.", engine_code=code),
     "57P": _lost,
     "25P03": _lost,
     "25P04": _lost,
+    "08P01": _broken,
     "08": _lost,
     "531": _storage("full", "PostgreSQL's disk is full. Reads go on; free some space."),
     "532": _storage("full", "PostgreSQL is out of memory."),

@@ -7,6 +7,7 @@ whole are kept aside, and taken from there, while nobody waits for one.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import asyncpg
@@ -17,9 +18,6 @@ from agentdb.telemetry import logger
 
 REST_S: Final = 60.0
 """After so long connections kept aside go back to the pool, which ends those that stay idle."""
-
-RENEWAL_S: Final = 1.0
-"""Connections are not replaced again before."""
 
 _logger: Final = logger("agentdb.engine")
 
@@ -38,16 +36,17 @@ class PostgresPool:
         self._control_timeout_s = control_timeout_s
         self._aside: list[PostgresChannel] = []
         self._expected = 0
+        self._age = 0
         self._is_closed = False
-        self._generation = 0
-        self._renewed_at = -RENEWAL_S
         self._timer: asyncio.TimerHandle | None = None
         self._resting: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, *, size: int, patience_s: float, control_timeout_s: float, **arguments: Any) -> PostgresPool:
+    async def open(
+        cls, connect: Callable[..., Awaitable[Any]], *, size: int, patience_s: float, control_timeout_s: float
+    ) -> PostgresPool:
         """A pool of `size` connections at most. One is made: an unreachable server is told here."""
-        pool = asyncpg.create_pool(min_size=0, max_size=size, connection_class=PostgresConnection, **arguments)
+        pool = asyncpg.create_pool(min_size=0, max_size=size, connection_class=PostgresConnection, connect=connect)
         opened = cls(await pool, patience_s=patience_s, control_timeout_s=control_timeout_s)
         try:
             opened.put(await opened.take())
@@ -77,6 +76,7 @@ class PostgresPool:
             TransactionError: The pool is closed.
         """
         self._expected += 1
+        age = self._age
         try:
             connection = await self._pool.acquire()
         except asyncpg.InterfaceError:
@@ -85,28 +85,16 @@ class PostgresPool:
             raise
         finally:
             self._expected -= 1
-        channel = PostgresChannel(self, connection, control_timeout_s=self._control_timeout_s)
-        channel.generation = self._generation
-        return channel
+        return PostgresChannel(self, connection, age=age, control_timeout_s=self._control_timeout_s)
 
     def put(self, channel: PostgresChannel) -> bool:
         """Keep a connection aside; False for one that has to be released."""
-        if self._expected or self._is_closed or channel.generation != self._generation or not channel.is_whole:
+        if self._expected or self._is_closed or channel.age != self._age or not channel.is_whole:
             return False
         self._aside.append(channel)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(REST_S, self._rest)
         return True
-
-    async def renew(self) -> None:
-        """Replace every connection: those in use when they come back. Many callers ask for it at the same time."""
-        now = asyncio.get_running_loop().time()
-        if now < self._renewed_at + RENEWAL_S:
-            return
-        self._renewed_at = now
-        self._generation += 1
-        await self._pool.expire_connections()
-        await self._bring_back()
 
     async def release(self, channel: PostgresChannel) -> None:
         """Give a connection back to the pool; whatever it left open is rolled back."""
@@ -115,6 +103,14 @@ class PostgresPool:
             await self._pool.release(channel.connection, timeout=self._patience_s)
         except Exception as error:  # the pool has ended the connection and will open another
             _logger.debug("A connection could not be reused: %s", type(error).__name__)
+
+    async def renew(self) -> None:
+        """Use no connection of now again: those kept aside are ended, and those in use when they are given back."""
+        self._age += 1
+        await self._pool.expire_connections()
+        aside, self._aside = self._aside, []
+        for channel in aside:
+            channel.abandon()  # without waiting for a server that may not answer
 
     async def close(self, shown: str) -> None:
         """End all connections; those in use first get some time to come back."""

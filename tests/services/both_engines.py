@@ -43,7 +43,7 @@ class Engines:
 
     async def answers_undone(self, work: Callable[[Database], Any]) -> tuple[Answer, Answer]:
         """What each engine says, which then forgets it."""
-        return await _undone(self.sqlite, work), await _undone(self.postgresql, work)
+        return await answer_undone(self.sqlite, work), await answer_undone(self.postgresql, work)
 
     async def digests(self) -> tuple[str, str]:
         """Of all rows that each holds."""
@@ -138,7 +138,7 @@ async def furnished(db: Database, huge: str) -> World:
     )
 
 
-async def _undone(db: Database, work: Callable[[Database], Any]) -> Answer:
+async def answer_undone(db: Database, work: Callable[[Database], Any]) -> Answer:
     with suppress(Undo):
         async with db.transaction():
             found = await answer(db, work)

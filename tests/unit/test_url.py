@@ -193,7 +193,7 @@ def test_a_url_begins_with_its_engine(locate: Locate, url: str) -> None:
         ("sqlite:///a.db?durability=none", "durability", "durability"),
         ("sqlite:///a.db?readers=-1", "readers", "readers"),
         ("sqlite:///a.db?acquire_timeout_s=0", "acquire_timeout_s", "acquire_timeout_s"),
-        ("postgresql://h/d?ssl=disable", "ssl", "pool_size, pooler, sslmode"),
+        ("postgresql://h/d?ssl=disable", "ssl", "pool_size, pooler, sslcert, sslkey, sslmode, sslrootcert"),
         ("postgresql://h/d?sslmode=off", "sslmode", "sslmode"),
         ("postgresql://h/d?pool_size=0", "pool_size", "pool_size"),
         ("postgresql://h/d?pool_size=many", "pool_size", "pool_size"),
