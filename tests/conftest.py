@@ -12,15 +12,34 @@ from agentdb.models import INTERNAL_TABLES, TABLES
 from agentdb.models.fields import TimestampField
 from agentdb.testing.factory import DatabaseFactory
 from tests.counts import report_header
+from tests.faults.pgbouncer import find_pgbouncer, version_of
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "pgbouncer: the test needs PgBouncer, and is left out where that is missing")
     if config.option.agentdb_engine is None:
         config.option.agentdb_engine = "both"
 
 
-def pytest_report_header() -> str:
-    return report_header()
+def pytest_report_header() -> list[str]:
+    program = find_pgbouncer()
+    shown = f"{version_of(program)} at {program}" if program else "not found, its tests are left out"
+    return [report_header(), f"pgbouncer: {shown}"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if find_pgbouncer() is None:
+        for item in _with_pgbouncer(items):
+            item.add_marker(pytest.mark.skip(reason="PgBouncer is not installed (Debian package pgbouncer)"))
+
+
+def pytest_report_collectionfinish(items: list[pytest.Item]) -> str:
+    """The head cannot tell how many yet."""
+    return f"pgbouncer: tests {'to run' if find_pgbouncer() else 'left out'}: {len(_with_pgbouncer(items))}"
+
+
+def _with_pgbouncer(items: list[pytest.Item]) -> list[pytest.Item]:
+    return [item for item in items if item.get_closest_marker("pgbouncer")]
 
 
 @pytest.fixture
