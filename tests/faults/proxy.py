@@ -23,7 +23,7 @@ from tests.faults.frames import (
     read_startup,
 )
 
-What: TypeAlias = Literal["request", "reply", "hold"]
+What: TypeAlias = Literal["request", "reply", "late", "hold"]
 Upstream: TypeAlias = Callable[[], Awaitable[tuple[StreamReader, StreamWriter]]]
 """Opens a connection to the server."""
 
@@ -36,7 +36,8 @@ class Loss:
     """What is to happen to the next commit.
 
     Attributes:
-        what: Its request is lost, or the reply to it, each with the connection; or both are held up for a while.
+        what: Its request is lost, or the reply to it, at once or after a silence, each with the connection; or both are
+            held up for a while.
         happened: Done once it has.
     """
 
@@ -87,9 +88,13 @@ class Proxy:
 
     async def lose(self, commit: Commit, what: What) -> None:
         """Let something happen to the next commit, and wait until it has."""
+        await self.arm(commit, what).happened
+
+    def arm(self, commit: Commit, what: What) -> Loss:
+        """Let something happen to the next commit."""
         loss = Loss(commit, what)
         self._losses.append(loss)
-        await loss.happened
+        return loss
 
     def taken(self, commit: Commit) -> Loss | None:
         """What shall happen to this one."""
@@ -184,7 +189,7 @@ class Link:
             return True
         if loss.what == "hold":
             await asyncio.sleep(HELD_S)
-        if loss.what == "reply":
+        if loss.what in ("reply", "late"):
             self._losing = loss
         else:
             loss.has_happened()
@@ -199,4 +204,5 @@ class Link:
                 self._to_client.write(frame.data)
                 await self._to_client.drain()
             elif frame.type == READY:
+                await asyncio.sleep(HELD_S if self._losing.what == "late" else 0)
                 return

@@ -50,16 +50,17 @@ class Trial:
 
     @property
     def recovery_p95_s(self) -> float:
-        """Until all writers have had an answer again."""
-        return quantile(self.storm.all_s, 0.95)
+        """From the end of a fault, when what it broke is up again, to the next acknowledged write."""
+        return quantile(self.storm.next_s, 0.95)
 
     def __str__(self) -> str:
         storm = self.storm
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(storm.faults.items()))
         return (
             f"{storm.faults.total()} faults ({kinds}), {self.acknowledged:,} acknowledged, {self.findings}; "
-            f"recovery p50/p95: next answer {quantile(storm.next_s, 0.5):.2f}/{quantile(storm.next_s, 0.95):.2f} s, "
-            f"all writers {quantile(storm.all_s, 0.5):.2f}/{self.recovery_p95_s:.2f} s; told {dict(self.errors)}"
+            f"recovery p50/p95: next answer {quantile(storm.next_s, 0.5):.2f}/{self.recovery_p95_s:.2f} s, "
+            f"all writers {quantile(storm.all_s, 0.5):.2f}/{quantile(storm.all_s, 0.95):.2f} s; "
+            f"told {dict(self.errors)}"
         )
 
 

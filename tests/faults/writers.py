@@ -184,7 +184,7 @@ async def _work_until_killed(
             writers = [kind(f"{name}-{n}", db, ledger, Random(f"{seed}-{name}-{n}")) for n in range(tasks)]
             if continues is not None:
                 earlier = read([Path(directory) / f"{continues}.jsonl"])
-                left = [entry.intent for entry in earlier.values() if not entry.answers]
+                left = [entry.intent for entry in earlier.values() if not (entry.answers or entry.is_undone)]
                 await asyncio.gather(*(writers[n % tasks].done(intent, is_new=False) for n, intent in enumerate(left)))
             await work_all(writers, [Account(*account) for account in accounts])
     watching.cancel()
