@@ -20,8 +20,10 @@ Fault: TypeAlias = Literal[
     "connections cut",
     "COMMIT reply lost",
     "COMMIT request lost",
+    "COMMIT reply late, then lost",
     "statement reply lost",
     "statement request lost",
+    "statement reply late, then lost",
     "COMMIT held up",
 ]
 
@@ -51,6 +53,8 @@ class Storm:
             "connections cut": self._cut,
             "COMMIT reply lost": partial(proxy.lose, "COMMIT", "reply"),
             "COMMIT request lost": partial(proxy.lose, "COMMIT", "request"),
+            "COMMIT reply late, then lost": partial(proxy.lose, "COMMIT", "late"),
+            "statement reply late, then lost": partial(proxy.lose, "statement", "late"),
             "statement reply lost": partial(proxy.lose, "statement", "reply"),
             "statement request lost": partial(proxy.lose, "statement", "request"),
             "COMMIT held up": partial(proxy.lose, "COMMIT", "hold"),

@@ -26,7 +26,7 @@ REPEATED: Final = (OutcomeUnknownError, UnavailableError, DeadlineError)
 """After these the same call is made again."""
 
 _LIFETIME_S: Final = 7 * 24 * 60 * 60
-_TIMEOUTS: Final = (None, None, 2.0, 20.0)
+_TIMEOUTS: Final = (None, None, 0.3, 2.0, 20.0)
 _GIVEN_UP: Final = 0.5
 """How many of the calls that were not done are not repeated: nothing of them may be stored."""
 
