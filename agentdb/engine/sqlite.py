@@ -26,7 +26,7 @@ from agentdb.engine.money import to_units
 from agentdb.engine.private_files import make_private_directory
 from agentdb.engine.sqlite_catalogue import SqliteCatalogue
 from agentdb.engine.sqlite_errors import translated
-from agentdb.engine.sqlite_files import beside, file_uri, make_file
+from agentdb.engine.sqlite_files import beside, check_file, file_uri, make_file
 from agentdb.engine.url import Url
 from agentdb.engine.values import CHECKS, Checks, utc
 from agentdb.engine.vectors import sqlite_vec
@@ -154,6 +154,7 @@ class SqliteDialect(Dialect):
         # frees it when a process dies; the empty file stays, because removing it would race with the next waiter.
         lock_file = beside(target.path, ".migrate-lock")
         make_file(lock_file)
+        check_file(lock_file)
         with self.translating():
             lock = sqlite3.connect(file_uri(lock_file), uri=True, isolation_level=None, timeout=0)
         try:

@@ -18,6 +18,7 @@ from agentdb.engine.private_files import create_private
 from agentdb.errors import StorageError
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SQLITES_OWN: Final = ("-wal", "-shm", "-journal")
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -54,21 +55,29 @@ def check_file(path: Path) -> None:
     """Refuse what SQLite should not even open: to open a pipe may wait for ever.
 
     Raises:
-        StorageError: It is no ordinary file.
+        StorageError: It, or what lies beside it for SQLite, is no ordinary file.
         SchemaError: There is none.
     """
+    if not _is_ordinary(path, "Name the database file."):
+        raise no_database(path)
+    for suffix in _SQLITES_OWN:
+        _is_ordinary(beside(path, suffix), "SQLite keeps a file of its own there: remove it.")
+
+
+def _is_ordinary(path: Path, advice: str) -> bool:
+    """Whether there is such a file; anything else is refused."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        raise no_database(path) from None
-    except (OSError, RuntimeError) as error:
-        raise StorageError(f"{path} cannot be looked at: {error}. Check the path.", reason="unreadable") from error
+        return False
+    except OSError as error:
+        said = f"{path} cannot be looked at: {error.strerror}. {advice}"
+        raise StorageError(said, reason="unreadable") from error
     if stat.S_ISDIR(mode):
-        raise StorageError(f"{path} is a directory. Name the database file.", reason="unreadable")
+        raise StorageError(f"{path} is a directory. {advice}", reason="unreadable")
     if not stat.S_ISREG(mode):
-        raise StorageError(
-            f"{path} is a pipe, a socket or a device. Name an ordinary file; nothing was opened.", reason="unreadable"
-        )
+        raise StorageError(f"{path} is a pipe, a socket or a device. {advice}", reason="unreadable")
+    return True
 
 
 def _unmade(path: Path, error: OSError) -> StorageError:

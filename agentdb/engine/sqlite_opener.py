@@ -13,10 +13,14 @@ from agentdb.engine.patience import LOCK_SLICE_S
 from agentdb.engine.sqlite import SqliteTarget
 from agentdb.engine.sqlite_channel import SqliteChannel
 from agentdb.engine.sqlite_files import check_file, file_uri, make_file
+from agentdb.engine.values import MAX_TEXT_BYTES
 from agentdb.engine.vectors import Load
 
 WRITER_CACHE_KIB: Final = 64 * 1024
 """A bulk of rows is not written out before its commit."""
+
+LARGEST_VALUE_BYTES: Final = 4 * MAX_TEXT_BYTES
+"""Longer than any text or row of ours: more is not made, and not read."""
 
 
 class SqliteOpener:
@@ -92,7 +96,11 @@ class SqliteOpener:
     def _configure(self, raw: sqlite3.Connection) -> None:
         raw.row_factory = sqlite3.Row
         raw.execute("PRAGMA foreign_keys = ON")
-        raw.execute("PRAGMA trusted_schema = OFF")  # a hostile file cannot call functions from its schema
+        # A hostile file cannot call functions from its schema, nor have values made that fill the memory; a damaged one
+        # is noticed where it is damaged.
+        raw.execute("PRAGMA trusted_schema = OFF")
+        raw.execute("PRAGMA cell_size_check = ON")
+        raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES)
         for load in self.extensions:
             load(raw)
         durability = self._target.options.durability

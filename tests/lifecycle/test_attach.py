@@ -32,7 +32,7 @@ READING_PRAGMA = re.compile(
 )
 # They say how our own connection behaves, and leave the file alone.
 OWN_SETTINGS = re.compile(
-    r"PRAGMA (foreign_keys|trusted_schema|synchronous|query_only|busy_timeout|cache_size|wal_autocheckpoint|temp_store)"
+    r"PRAGMA (foreign_keys|trusted_schema|cell_size_check|synchronous|query_only|busy_timeout|cache_size|wal_autocheckpoint|temp_store)"
     r"\b",
     re.IGNORECASE,
 )
