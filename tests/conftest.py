@@ -12,6 +12,7 @@ from agentdb.models import INTERNAL_TABLES, TABLES
 from agentdb.models.fields import TimestampField
 from agentdb.testing.factory import DatabaseFactory
 from tests.counts import report_header
+from tests.faults.spaces import report_spaces
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -19,8 +20,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.agentdb_engine = "both"
 
 
-def pytest_report_header() -> str:
-    return report_header()
+def pytest_report_header() -> list[str]:
+    return [report_header(), report_spaces()]
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ _COLUMN: Final = re.compile(r"\w+\.(\w+)")
 _STORAGE: Final[dict[str, tuple[Literal["full", "read-only", "corrupt", "unreadable"], str]]] = {
     "SQLITE_FULL": ("full", "The disk, or the quota of this database, is full. Reads go on; free some space."),
     "SQLITE_IOERR_WRITE": ("full", "The file cannot be written further: disk full or file size limit."),
+    "SQLITE_IOERR_SHMSIZE": ("full", "There is no room for the shared memory of the database beside it."),
     "SQLITE_READONLY": ("read-only", "The database file or its directory is read-only for this process."),
     "SQLITE_CORRUPT": ("corrupt", "The database file is damaged. Restore a backup."),
     "SQLITE_NOTADB": ("unreadable", "The file is not a SQLite database. Check the path; nothing was changed."),

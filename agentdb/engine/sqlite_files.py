@@ -64,6 +64,13 @@ def check_file(path: Path) -> None:
         _is_ordinary(beside(path, suffix), "SQLite keeps a file of its own there: remove it.")
 
 
+def is_writable(path: Path) -> bool:
+    """Whether this process may write to a database: to its file, and to what SQLite keeps beside it."""
+    files = (path, *(beside(path, suffix) for suffix in _SQLITES_OWN))
+    is_effective = os.access in os.supports_effective_ids  # a file is opened with these
+    return all(os.access(file, os.W_OK, effective_ids=is_effective) for file in files if file.exists())
+
+
 def _is_ordinary(path: Path, advice: str) -> bool:
     """Whether there is such a file; anything else is refused."""
     try:

@@ -91,7 +91,9 @@ def _unknown_module(chance: Random) -> str:
 
 
 def _generated(chance: Random) -> str:
-    expression = chance.choice(["zeroblob(900000000)", "load_extension('x')", "abs(-9223372036854775808)", "random()"])
+    expression = chance.choice(
+        ["zeroblob(900000000)", 'abs("id")', "printf('%.*c', 900000000, 'x')", 'CAST("id" AS BLOB)']
+    )
     return (
         'ALTER TABLE "Role" RENAME TO "hidden"; CREATE TABLE "Role" ("id" INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, '
         f'"name" TEXT GENERATED ALWAYS AS ({expression}) VIRTUAL, "displayOrder" BIGINT, '
@@ -101,7 +103,8 @@ def _generated(chance: Random) -> str:
 
 def _checking(chance: Random) -> str:
     check = chance.choice(["load_extension('x')", '"id" < 0', 'length(zeroblob(900000000)) > "id"', "nothing(1)"])
-    return _edited(f'substr("sql", 1, length("sql") - 1) || \', CHECK ({check}))\'', chance)
+    escaped = check.replace("'", "''")
+    return _edited(f'substr("sql", 1, length("sql") - 1) || \', CHECK ({escaped}))\'', chance)
 
 
 def _edited(expression: str, chance: Random) -> str:
