@@ -22,6 +22,7 @@ from agentdb.engine.dialect import (
     common_options,
     read_options,
 )
+from agentdb.engine.misread import corrupt
 from agentdb.engine.money import to_units
 from agentdb.engine.private_files import make_private_directory
 from agentdb.engine.sqlite_catalogue import SqliteCatalogue
@@ -201,10 +202,15 @@ class SqliteDialect(Dialect):
         return "BEGIN IMMEDIATE"
 
     def translate(self, error: Exception) -> AgentDBError | None:
-        return translated(error) if isinstance(error, sqlite3.Error) else None
+        # SQLite names the object of a damaged schema, and Python's module cannot read the name.
+        return translated(error) if isinstance(error, sqlite3.Error) else _damaged(error)
 
 
 dialect: Final = SqliteDialect()
+
+
+def _damaged(error: Exception) -> AgentDBError | None:
+    return corrupt(error) if isinstance(error, UnicodeDecodeError) else None
 
 
 @asynccontextmanager

@@ -149,7 +149,7 @@ class SqliteClient(Client):
             raise closed_handle()
         try:
             return inline.query(steps, self.dialect.encode)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             with self.dialect.translating():
                 raise error
 
