@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 import agentdb
 from agentdb import AgentDBError, Database
@@ -59,8 +59,11 @@ WRITES: Final[Mapping[str, Call]] = {
 def is_typed(answer: Any) -> bool:
     """Whether every record in an answer is one that validation would let pass."""
     if isinstance(answer, BaseModel):
-        values = dict(answer)
-        return type(answer).model_validate(values) is not None and all(is_typed(value) for value in values.values())
+        try:
+            type(answer).model_validate(dict(answer))
+        except ValidationError:
+            return False
+        return all(is_typed(value) for value in dict(answer).values())
     if isinstance(answer, tuple):
         return all(is_typed(value) for value in answer)
     return True

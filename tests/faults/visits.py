@@ -17,6 +17,7 @@ from tests.faults.damages import damage
 
 VISITOR: Final = (sys.executable, "-m", "tests.faults.visitor")
 _LONGEST_LINE: Final = 1 << 22
+_WRITTEN_TO: Final = ("values", "swapped roots", "rewritten schema")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,13 @@ class Visit:
         return {name: told for name, told in self.outcomes.items() if name != "memory"}
 
     def faults(self) -> list[str]:
-        """Whatever may not happen."""
-        found = [f"{name}: {told}" for name, told in self.calls.items() if not told.startswith(("answered", "refused"))]
+        """Whatever may not happen.
+
+        A record repeats what a column without a decoder holds, so where somebody else wrote values of another kind it
+        has them too.
+        """
+        fine = ("answered", "refused", *(("odd types",) if self.kind in _WRITTEN_TO else ()))
+        found = [f"{name}: {told}" for name, told in self.calls.items() if not told.startswith(fine)]
         return [f"{self.number} ({self.kind}) {fault}" for fault in (*found, *([self.end] if self.end else ()))]
 
 
