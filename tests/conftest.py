@@ -13,6 +13,7 @@ from agentdb.models.fields import TimestampField
 from agentdb.testing.factory import DatabaseFactory
 from tests.counts import report_header
 from tests.faults.pgbouncer import find_pgbouncer, version_of
+from tests.faults.spaces import report_spaces
 from tests.faults.summary import pytest_terminal_summary
 
 __all__ = ["pytest_terminal_summary"]
@@ -27,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header() -> list[str]:
     program = find_pgbouncer()
     shown = f"{version_of(program)} at {program}" if program else "not found, its tests are left out"
-    return [report_header(), f"pgbouncer: {shown}"]
+    return [report_header(), report_spaces(), f"pgbouncer: {shown}"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

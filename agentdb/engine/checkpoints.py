@@ -21,6 +21,7 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agentdb.engine.sqlite_files import beside
 from agentdb.engine.writer import WriterQueue
 from agentdb.telemetry import logger
 
@@ -55,7 +56,7 @@ class Checkpoints:
         turns: WriterQueue,
         writer: Callable[[], SqliteChannel | None],
     ) -> None:
-        self._log = database.with_name(f"{database.name}-wal")
+        self._log = beside(database, "-wal")
         self._connect = connect
         self._turns = turns
         self._writer = writer

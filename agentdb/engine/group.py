@@ -110,7 +110,7 @@ class Group:
             self._begun_at = time.monotonic()
             self._run_members(begun)
             self._check_running()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             self._answer([member for member in self.members if member.claim()], self._translated(error))
         except Exception as error:
             self._undo(begun, error)
@@ -144,7 +144,7 @@ class Group:
         self._check_running()
         try:
             return execute(self._raw, step)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
 
     def _check_running(self) -> None:
@@ -198,7 +198,7 @@ class Group:
             member.error.__cause__ = error.__cause__
         self.answered.extend(members)
 
-    def _translated(self, error: sqlite3.Error) -> AgentDBError:
+    def _translated(self, error: sqlite3.Error | UnicodeDecodeError) -> AgentDBError:
         translated = self._dialect.translate(error)
         assert translated is not None
         translated.__cause__ = error

@@ -63,6 +63,13 @@ class Catalogue(ABC):
     async def read(self, client: Client) -> Schema:
         """All ordinary tables of the current schema by name, their foreign keys by column. Reads only."""
 
+    async def intruders(self, client: Client, tables: Sequence[str]) -> list[str]:
+        """What stands in the place of `tables`, or acts on them, and is not ours, one sentence each. Reads only.
+
+        A server is its owner's; a file may come from anywhere.
+        """
+        return []
+
     @abstractmethod
     def id_column(self, table: str) -> Column:
         """The column of ids that the database makes."""

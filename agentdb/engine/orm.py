@@ -24,6 +24,7 @@ from tortoise.models import MetaInfo, Model
 
 from agentdb.engine.client import Client
 from agentdb.engine.dialect import APP, MissingRelationError, RefusedError
+from agentdb.engine.misread import reading
 
 if TYPE_CHECKING:
     _Executor = BaseExecutor
@@ -116,6 +117,12 @@ class DialectExecutor(_Executor):
     def __init__(self, model: type[Model], db: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(model, cast(Any, _CacheName(db)), *args, **kwargs)
         self.db = db
+
+    async def execute_select(
+        self, sql: str, values: list[Any] | None = None, custom_fields: list[Any] | None = None
+    ) -> list[Any]:
+        with reading():
+            return await super().execute_select(sql, values, custom_fields)
 
 
 class _CacheName:

@@ -39,4 +39,5 @@ class Patience:
 
 def is_locked(error: sqlite3.Error) -> bool:
     """Whether nothing was done because somebody else holds the file's lock."""
-    return error.sqlite_errorname in ("SQLITE_BUSY", "SQLITE_BUSY_RECOVERY")
+    # An error of Python's own module, such as of a text that is none, has no such name.
+    return getattr(error, "sqlite_errorname", None) in ("SQLITE_BUSY", "SQLITE_BUSY_RECOVERY")

@@ -22,9 +22,12 @@ from agentdb.engine.dialect import (
     common_options,
     read_options,
 )
+from agentdb.engine.misread import corrupt
 from agentdb.engine.money import to_units
+from agentdb.engine.private_files import make_private_directory
 from agentdb.engine.sqlite_catalogue import SqliteCatalogue
 from agentdb.engine.sqlite_errors import translated
+from agentdb.engine.sqlite_files import beside, check_file, file_uri, make_file
 from agentdb.engine.url import Url
 from agentdb.engine.values import CHECKS, Checks, utc
 from agentdb.engine.vectors import sqlite_vec
@@ -85,7 +88,7 @@ class SqliteTarget(Target):
 
     @property
     def key_file(self) -> Path | None:
-        return self.path.with_name(f"{self.path.name}.key") if self.path else None
+        return beside(self.path, ".key") if self.path else None
 
     @property
     def is_ephemeral(self) -> bool:
@@ -134,7 +137,7 @@ class SqliteDialect(Dialect):
         if target.source != "default":  # a mistyped path makes no directories
             raise StorageError(f"There is no directory {directory}. Make it, or correct the path.", reason="unreadable")
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            make_private_directory(directory)
         except OSError as error:
             raise StorageError(
                 f"The directory {directory} cannot be made: {error.strerror}. AGENTDB_HOME names another.",
@@ -150,9 +153,11 @@ class SqliteDialect(Dialect):
             return
         # A sibling database and not the database itself, whose own lock the migration needs. The operating system
         # frees it when a process dies; the empty file stays, because removing it would race with the next waiter.
-        lock_file = target.path.with_name(target.path.name + ".migrate-lock")
+        lock_file = beside(target.path, ".migrate-lock")
+        make_file(lock_file)
+        check_file(lock_file)
         with self.translating():
-            lock = sqlite3.connect(lock_file, isolation_level=None, timeout=0)
+            lock = sqlite3.connect(file_uri(lock_file), uri=True, isolation_level=None, timeout=0)
         try:
             with self.translating():
                 await _begin_exclusive(lock, timeout_s)
@@ -197,10 +202,15 @@ class SqliteDialect(Dialect):
         return "BEGIN IMMEDIATE"
 
     def translate(self, error: Exception) -> AgentDBError | None:
-        return translated(error) if isinstance(error, sqlite3.Error) else None
+        # SQLite names the object of a damaged schema, and Python's module cannot read the name.
+        return translated(error) if isinstance(error, sqlite3.Error) else _damaged(error)
 
 
 dialect: Final = SqliteDialect()
+
+
+def _damaged(error: Exception) -> AgentDBError | None:
+    return corrupt(error) if isinstance(error, UnicodeDecodeError) else None
 
 
 @asynccontextmanager

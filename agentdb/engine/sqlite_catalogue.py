@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from agentdb.engine.introspection import Catalogue, Column, Schema, assemble
+from agentdb.engine.steps import Row
+from agentdb.engine.values import json_text
+from agentdb.engine.word_table import TRIGGER
+from agentdb.errors import excerpt
 
 if TYPE_CHECKING:
     from agentdb.engine.client import Client
@@ -37,6 +43,15 @@ _INDEXES: Final = """
     ORDER BY "tables"."name", "index"."name", "part"."seqno"
 """
 
+# Names of tables are the same in capitals and small letters.
+_OBJECTS: Final = """
+    SELECT "type", "name", "tbl_name" AS "table_name", "rootpage" AS "root", "sql" FROM "sqlite_schema"
+    WHERE "type" <> 'index' AND lower("tbl_name") IN (SELECT "value" FROM json_each(?1))
+"""
+
+# Inside a table it is a cast, or how a column is generated.
+_GENERATED: Final = re.compile(r"\bAS\s*\(", re.IGNORECASE)
+
 
 class SqliteCatalogue(Catalogue):
     """Types are what the CREATE TABLE says."""
@@ -44,6 +59,11 @@ class SqliteCatalogue(Catalogue):
     async def read(self, client: Client) -> Schema:
         columns, foreign_keys, indexes = [(await client.fetch(sql)).rows for sql in (_COLUMNS, _FOREIGN_KEYS, _INDEXES)]
         return assemble(columns, foreign_keys, indexes)
+
+    async def intruders(self, client: Client, tables: Sequence[str]) -> list[str]:
+        names = json_text([name.lower() for name in tables])
+        rows = (await client.fetch(_OBJECTS, [names])).rows
+        return [sentence for row in rows if (sentence := _intruder(row))]
 
     def id_column(self, table: str) -> Column:
         return Column("id", "INTEGER", is_nullable=False)
@@ -53,3 +73,15 @@ class SqliteCatalogue(Catalogue):
 
     def literal(self, value: Any) -> str:
         return str(int(value)) if isinstance(value, bool) else repr(value)
+
+
+def _intruder(row: Row) -> str | None:
+    table, sql = f"Table {row['table_name']}", str(row["sql"])
+    if row["type"] == "trigger":
+        is_ours = " ".join(sql.split()) == TRIGGER
+        return None if is_ours else f"{table} has the trigger {excerpt(row['name'])}."
+    if row["type"] != "table":
+        return f"{table} is a {row['type']}."
+    if not isinstance(row["root"], int) or row["root"] <= 0:
+        return f"{table} is a virtual table."
+    return f"{table} has a generated column." if _GENERATED.search(sql) else None

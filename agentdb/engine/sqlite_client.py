@@ -19,6 +19,7 @@ from agentdb.engine.inline_reader import InlineReader
 from agentdb.engine.member import Member
 from agentdb.engine.sqlite import SqliteTarget, dialect
 from agentdb.engine.sqlite_channel import SqliteChannel
+from agentdb.engine.sqlite_files import is_writable
 from agentdb.engine.sqlite_opener import SqliteOpener
 from agentdb.engine.steps import Outcome, Steps
 from agentdb.engine.vectors import Load
@@ -37,6 +38,7 @@ class SqliteClient(Client):
         self._target = target
         self._opener = SqliteOpener(target, create=create)
         self._writer: SqliteChannel | None = None
+        self._is_read_only = False
         self._readers: list[SqliteChannel] = []
         self._idle_readers: list[SqliteChannel] = []
         # A second connection to a database in memory would see another, empty one.
@@ -66,6 +68,7 @@ class SqliteClient(Client):
     async def connect(self) -> None:
         with self.dialect.translating():
             self._writer = await self._opener.writer()
+        self._is_read_only = not self._may_write()
         self._bind()
 
     async def close(self) -> None:
@@ -138,6 +141,9 @@ class SqliteClient(Client):
             await self.arrive()
         if self._writer is None:
             raise closed_handle()
+        if self._is_read_only and self._may_write():
+            async with self._channel(writing=True):
+                pass  # it has another writer now
         return await self.turns.write(steps, told=told, limit=limit)
 
     def _inline_outcome(self, inline: InlineReader, steps: Callable[[], Steps[T]]) -> Outcome[T] | None:
@@ -145,7 +151,7 @@ class SqliteClient(Client):
             raise closed_handle()
         try:
             return inline.query(steps, self.dialect.encode)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             with self.dialect.translating():
                 raise error
 
@@ -181,9 +187,14 @@ class SqliteClient(Client):
     async def _take(self, *, writing: bool) -> Channel:
         if writing or not self._slots:
             await self.turns.take()
-            if self._writer is None:
+            try:
+                if self._is_read_only and self._may_write():
+                    await settle(self._open_writer_again())
+                if self._writer is None:
+                    raise closed_handle()
+            except BaseException:
                 self.turns.give_back()
-                raise closed_handle()
+                raise
             return self._writer
         await self._reader_slots.acquire()
         try:
@@ -213,6 +224,21 @@ class SqliteClient(Client):
             self._reader_slots.release()
         else:
             self.turns.give_back()
+
+    def _may_write(self) -> bool:
+        return self._target.path is None or is_writable(self._target.path)
+
+    async def _open_writer_again(self) -> None:
+        """Replace a writer whose file was read-only, which its connection stays even when the file is not any more."""
+        before = self._writer
+        if before is None:
+            return
+        fresh = await self._opener.writer()
+        if self._writer is not before:  # closed meanwhile
+            await fresh.close()
+            return
+        self._writer, self._is_read_only = fresh, False
+        await before.close()
 
     async def _another_reader(self) -> SqliteChannel:
         reader = await self._opener.reader()

@@ -29,6 +29,9 @@ def translated(error: sqlite3.Error) -> AgentDBError:
             return answer(code)
     if _MISSING.search(text):
         return MissingRelationError(f"SQLite says {text}", engine_code=code)
+    for beginning, (reason, message) in _TEXTS.items():
+        if text.startswith(beginning):
+            return StorageError(message, reason=reason, engine_code=code or None)
     if text == "integer overflow":  # there is no code of its own for it
         return InvalidInputError("A sum left the range of 64-bit integers.", engine_code=code)
     return AgentDBError(f"SQLite refused the statement: {text}.", engine_code=code or None)
@@ -40,11 +43,19 @@ _COLUMN: Final = re.compile(r"\w+\.(\w+)")
 _STORAGE: Final[dict[str, tuple[StorageReason, str]]] = {
     "SQLITE_FULL": ("full", "The disk, or the quota of this database, is full. Reads go on; free some space."),
     "SQLITE_IOERR_WRITE": ("full", "The file cannot be written further: disk full or file size limit."),
+    "SQLITE_IOERR_SHMSIZE": ("full", "There is no room for the shared memory of the database beside it."),
     "SQLITE_IOERR": ("failing", "The disk or file system of the database file reports an error. Look at its log."),
     "SQLITE_READONLY": ("read-only", "The database file or its directory is read-only for this process."),
     "SQLITE_CORRUPT": ("corrupt", "The database file is damaged. Restore a backup."),
     "SQLITE_NOTADB": ("unreadable", "The file is not a SQLite database. Check the path; nothing was changed."),
     "SQLITE_CANTOPEN": ("unreadable", "The database file cannot be opened: check path and permissions."),
+}
+
+# What has no code of its own. The first one goes on with what the row holds.
+_TEXTS: Final[dict[str, tuple[Literal[corrupt, unreadable], str]]] = {
+    "Could not decode to UTF-8": ("corrupt", "A text in the database is no UTF-8: it is damaged. Restore a backup."),
+    "unsupported file format": ("unreadable", "The file is of a newer SQLite, or damaged. Nothing was changed."),
+    "no such module": ("unreadable", "The database has a virtual table whose module is not there."),
 }
 
 

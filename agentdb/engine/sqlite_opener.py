@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 import aiosqlite
 
 from agentdb.engine.channel import settle
-from agentdb.engine.dialect import no_database
 from agentdb.engine.patience import LOCK_SLICE_S
 from agentdb.engine.sqlite import SqliteTarget
 from agentdb.engine.sqlite_channel import SqliteChannel
+from agentdb.engine.sqlite_files import check_file, file_uri, make_file
+from agentdb.engine.values import MAX_TEXT_BYTES
 from agentdb.engine.vectors import Load
-from agentdb.errors import StorageError
 
 WRITER_CACHE_KIB: Final = 64 * 1024
 """A bulk of rows is not written out before its commit."""
+
+LARGEST_VALUE_BYTES: Final = 4 * MAX_TEXT_BYTES
+"""Longer than any text or row of ours: more is not made, and not read."""
 
 
 class SqliteOpener:
@@ -52,7 +53,10 @@ class SqliteOpener:
     def inline(self) -> sqlite3.Connection:
         """One that only reads and never waits, for the event loop's own thread."""
         # A loop may go on in another thread, and uses one connection at a time.
-        raw = sqlite3.connect(self._uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
+        path = self._target.path
+        assert path is not None  # one in memory has no readers
+        check_file(path)
+        raw = sqlite3.connect(file_uri(path), uri=True, isolation_level=None, timeout=0, check_same_thread=False)
         try:
             self._configure_reader(raw)
         except BaseException:
@@ -63,8 +67,11 @@ class SqliteOpener:
     async def _opened(self, *, is_writer: bool) -> SqliteChannel:
         path = self._target.path
         if path is not None:
-            _check_file(path, create=self._create)
-        connection = aiosqlite.connect(self._uri, uri=path is not None, isolation_level=None, timeout=LOCK_SLICE_S)
+            if self._create and is_writer:
+                make_file(path)
+            check_file(path)
+        place = file_uri(path) if path is not None else ":memory:"
+        connection = aiosqlite.connect(place, uri=path is not None, isolation_level=None, timeout=LOCK_SLICE_S)
         connection._thread.daemon = True  # a process that forgot `close()` still ends
         channel = SqliteChannel(connection, lock_timeout_s=self._target.options.acquire_timeout_s)
         try:
@@ -74,11 +81,6 @@ class SqliteOpener:
             await settle(channel.close())
             raise
         return channel
-
-    @property
-    def _uri(self) -> str:
-        path = self._target.path
-        return f"file:{quote(str(path))}?mode={'rwc' if self._create else 'rw'}" if path else ":memory:"
 
     def _configure_writer(self, raw: sqlite3.Connection) -> None:
         self._configure(raw)
@@ -94,7 +96,11 @@ class SqliteOpener:
     def _configure(self, raw: sqlite3.Connection) -> None:
         raw.row_factory = sqlite3.Row
         raw.execute("PRAGMA foreign_keys = ON")
-        raw.execute("PRAGMA trusted_schema = OFF")  # a hostile file cannot call functions from its schema
+        # A hostile file cannot call functions from its schema, nor have values made that fill the memory; a damaged one
+        # is noticed where it is damaged.
+        raw.execute("PRAGMA trusted_schema = OFF")
+        raw.execute("PRAGMA cell_size_check = ON")
+        raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES)
         for load in self.extensions:
             load(raw)
         durability = self._target.options.durability
@@ -109,10 +115,3 @@ async def _connected(connection: aiosqlite.Connection) -> None:
         # Its thread still wants to tell the loop that it ended, which may be closed by then.
         await asyncio.to_thread(connection._thread.join)
         raise
-
-
-def _check_file(path: Path, *, create: bool) -> None:
-    if path.is_dir():
-        raise StorageError(f"{path} is a directory. Name the database file.", reason="unreadable")
-    if not create and not path.exists():
-        raise no_database(path)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
+from agentdb.engine.misread import misread
+
 T = TypeVar("T")
 
 Row: TypeAlias = Mapping[str, Any]
@@ -67,7 +69,7 @@ def drive(
         except StopIteration as end:
             return Outcome(end.value)
         except Exception as error:
-            return Outcome(refusal=error)
+            return Outcome(refusal=misread(error))
         rows = execute(step)
 
 
@@ -83,7 +85,7 @@ async def drive_awaiting(
         except StopIteration as end:
             return Outcome(end.value)
         except Exception as error:
-            return Outcome(refusal=error)
+            return Outcome(refusal=misread(error))
         rows = await execute(step)
 
 

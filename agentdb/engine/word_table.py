@@ -15,6 +15,11 @@ State: TypeAlias = Literal["absent", "missing", "behind", "current"]
 
 MODULE: Final = "fts5"
 BATCH: Final = 5000
+TRIGGER: Final = (
+    'CREATE TRIGGER "agentdb_search_deletion" AFTER DELETE ON "agentdb_search" BEGIN '
+    'INSERT INTO "agentdb_search_deleted" ("id", "words") VALUES (old."id", old."words"); END'
+)
+"""The only one that agentdb makes. Whoever compares it with one that is there lets all whitespace be equal."""
 
 
 class WordTable:
@@ -67,12 +72,7 @@ _MAKE: Final = (
     USING fts5("words", content = '', detail = none, tokenize = "ascii tokenchars '_'")
     """,
     'CREATE TABLE "agentdb_search_deleted" ("id" INTEGER PRIMARY KEY NOT NULL, "words" TEXT NOT NULL)',
-    """
-    CREATE TRIGGER "agentdb_search_deletion" AFTER DELETE ON "agentdb_search" BEGIN
-        INSERT INTO "agentdb_search_deleted" ("id", "words")
-        VALUES (old."id", old."words");
-    END
-    """,
+    TRIGGER,
 )
 
 _TAKE_OUT: Final = (

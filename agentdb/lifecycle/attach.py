@@ -10,8 +10,10 @@ from typing import Final
 import agentdb.models as tables
 from agentdb.engine import Abilities, Session, Target
 from agentdb.engine.dialect import MissingRelationError
+from agentdb.engine.misread import MISREAD, corrupt
 from agentdb.engine.values import instant
 from agentdb.errors import SchemaError, UnavailableError
+from agentdb.lifecycle.intruders import refuse_intruders
 from agentdb.lifecycle.packaged import packaged_versions
 from agentdb.telemetry import logger
 
@@ -41,23 +43,35 @@ class Readiness:
 
 
 async def read_readiness(session: Session) -> Readiness | None:
-    """The ready row; None while the database is empty, or still being migrated or seeded."""
+    """The ready row; None while the database is empty, or still being migrated or seeded.
+
+    Raises:
+        StorageError: It says what no agentdb wrote.
+    """
     try:
         rows = await session.fetch('SELECT "schemaVersion", "compatibleSince", "completedAt" FROM "agentdb_state"')
     except MissingRelationError:
         return None
     if not rows:
         return None
-    return Readiness(rows[0]["schemaVersion"], rows[0]["compatibleSince"], instant(rows[0]["completedAt"]))
+    try:
+        found = Readiness(rows[0]["schemaVersion"], rows[0]["compatibleSince"], instant(rows[0]["completedAt"]))
+        _number(found.version), _number(found.compatible_since)
+    except MISREAD as error:
+        raise corrupt(error) from None
+    return found
 
 
 async def check_ready(session: Session) -> None:
     """Let a service of this package's version use the database.
 
     Raises:
-        SchemaError: It is empty, not ready, older, or newer and no longer compatible.
+        SchemaError: It is empty, not ready, older, or newer and no longer compatible; or what agentdb did not make
+            stands in the place of a table, or acts on one.
+        StorageError: It is damaged.
     """
     ours = packaged_versions()[-1]
+    await refuse_intruders(session)
     found = await read_readiness(session)
     if found is None:
         raise SchemaError(

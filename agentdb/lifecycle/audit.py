@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tortoise.fields.relational import ForeignKeyFieldInstance
 
 from agentdb.engine import Session
+from agentdb.lifecycle.intruders import find_intruders
 from agentdb.lifecycle.schema import differences, expected_schema, read_schema
 from agentdb.models import INTERNAL_TABLES, TABLES
 from agentdb.models.fields import NumberField
@@ -37,7 +38,10 @@ async def audit(session: Session, *, deep: bool) -> Audit:
     The catalogue costs a few statements, whatever the size; `deep` reads every reference once.
     """
     with session.use():
-        drift = differences(await read_schema(session), expected_schema(session.dialect))
+        drift = [
+            *await find_intruders(session),
+            *differences(await read_schema(session), expected_schema(session.dialect)),
+        ]
         orphans = [sentence async for sentence in _orphans(session)] if deep else []
     return Audit(tuple(drift), tuple(orphans))
 

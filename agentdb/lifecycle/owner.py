@@ -9,8 +9,10 @@ from pathlib import Path
 
 from agentdb.config import Settings
 from agentdb.engine import Session
+from agentdb.engine.misread import reading
 from agentdb.lifecycle.attach import read_readiness
 from agentdb.lifecycle.audit import Audit, audit
+from agentdb.lifecycle.intruders import refuse_intruders
 from agentdb.lifecycle.migrate import Migrator
 from agentdb.lifecycle.packaged import packaged_versions
 from agentdb.lifecycle.seed import Seeder, SeedReport
@@ -59,7 +61,9 @@ class Owner:
 
     async def migrate(self) -> tuple[str, ...]:
         async with self._locked():
-            return await Migrator(self._session).upgrade()
+            with reading():
+                await refuse_intruders(self._session)
+                return await Migrator(self._session).upgrade()
 
     async def downgrade(self, version: str | None) -> tuple[str, ...]:
         async with self._locked():
@@ -67,11 +71,14 @@ class Owner:
 
     async def seed(self, vault: Vault, directory: Path | None, *, reset: str | None) -> SeedReport:
         async with self._locked():
-            await check_at_head(self._session)
-            return await Seeder(self._session, vault, self._settings).seed(directory, reset=reset, **head())
+            with reading():
+                await refuse_intruders(self._session)
+                await check_at_head(self._session)
+                return await Seeder(self._session, vault, self._settings).seed(directory, reset=reset, **head())
 
     async def check(self) -> Audit:
-        return await audit(self._session, deep=True)
+        with reading():
+            return await audit(self._session, deep=True)
 
     async def status(self) -> Status:
         target = self._session.target

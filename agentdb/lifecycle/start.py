@@ -9,9 +9,11 @@ from typing import Final
 
 from agentdb.config import Settings
 from agentdb.engine import Session
+from agentdb.engine.misread import reading
 from agentdb.errors import SchemaError
 from agentdb.lifecycle.attach import check_ready
 from agentdb.lifecycle.audit import audit
+from agentdb.lifecycle.intruders import refuse_intruders
 from agentdb.lifecycle.migrate import Migrator
 from agentdb.lifecycle.packaged import compatible_since, packaged_versions
 from agentdb.lifecycle.seed import Seeder, SeedReport
@@ -46,20 +48,23 @@ async def make_ready(session: Session, settings: Settings, *, is_audited: bool) 
         UnavailableError: Another process held the lock for over `LOCK_TIMEOUT_S`.
         SchemaError: A migration failed, the audit found something, or the database is newer and does not admit this
             package; what is wrong with what to do.
+        StorageError: The disk is full, or the database damaged.
         ConfigurationError: A setting that the seeds need is missing; nothing was written.
         SeedError: A seed file cannot be used; the migrations stay, the seeds are as before.
     """
     async with session.dialect.migration_lock(session.client, timeout_s=LOCK_TIMEOUT_S):
-        vault, key_file = vault_of_owner(session, settings)
-        migrator, seeder = Migrator(session), Seeder(session, vault, settings)
-        if _is_newer(await migrator.applied()):
-            await check_ready(session)
-            return vault, StartReport((), SeedReport(settings.seed_directory or PACKAGED, {}, False), key_file)
-        seeder.check()
-        applied = await migrator.upgrade()
-        report = await seeder.seed(None, **head())
-        if is_audited:
-            await check_audit(session, deep=bool(applied))
+        with reading():
+            await refuse_intruders(session)
+            vault, key_file = vault_of_owner(session, settings)
+            migrator, seeder = Migrator(session), Seeder(session, vault, settings)
+            if _is_newer(await migrator.applied()):
+                await check_ready(session)
+                return vault, StartReport((), SeedReport(settings.seed_directory or PACKAGED, {}, False), key_file)
+            seeder.check()
+            applied = await migrator.upgrade()
+            report = await seeder.seed(None, **head())
+            if is_audited:
+                await check_audit(session, deep=bool(applied))
     return vault, StartReport(applied, report, key_file)
 
 

@@ -16,6 +16,7 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from agentdb.engine import Row
+from agentdb.engine.misread import MISREAD, misread
 from agentdb.engine.money import from_database
 from agentdb.records.reader import column_of, reader_of
 
@@ -63,15 +64,32 @@ class FrozenRecord(BaseModel):
 
         Args:
             more: Values by the names of columns, which go before those of the row.
+
+        Raises:
+            StorageError: The row holds a value that its column cannot.
         """
-        (values,) = _values((row,))
-        records: list[Self] = reader_of(cls, (*row.keys(), *more))([(*values, *more.values())])
+        read = reader_of(cls, (*row.keys(), *more))
+        try:
+            (values,) = _values((row,))
+            records: list[Self] = read([(*values, *more.values())])
+        except MISREAD as error:
+            raise misread(error) from None
         return records[0]
 
     @classmethod
     def from_rows(cls, rows: Sequence[Row]) -> list[Self]:
-        """The records of rows that one statement gave."""
-        return reader_of(cls, tuple(rows[0].keys()))(_values(rows)) if rows else []
+        """The records of rows that one statement gave.
+
+        Raises:
+            StorageError: A row holds a value that its column cannot.
+        """
+        if not rows:
+            return []
+        read = reader_of(cls, tuple(rows[0].keys()))
+        try:
+            return read(_values(rows))
+        except MISREAD as error:
+            raise misread(error) from None
 
 
 def _values(rows: Sequence[Row]) -> Iterable[Iterable[Any]]:

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from agentdb.engine import Row
+from agentdb.engine.misread import reading
 from agentdb.engine.values import INTEGER_MAX
 from agentdb.records import AgentSummary
 from agentdb.services._agent import VISIBILITY, AgentVerbs, role_of
@@ -50,6 +51,7 @@ class AgentList(AgentVerbs):
         return Page(shown, encode_cursor(_LIST, shown[-1].id) if len(found) > size else None)
 
 
+@reading()
 def _summary_of(rows: Sequence[Row]) -> AgentSummary:
     first = dict(rows[0])
     role = role_of(None if first["userID"] is None else first["role"])  # whatever a share of a global agent says

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import orjson
 
 from agentdb.engine import Row, Steps
+from agentdb.engine.misread import reading
 from agentdb.engine.values import now
 from agentdb.records import MessageHit
 from agentdb.services._deadline import within
@@ -97,7 +98,8 @@ class Search(Service):
             await self._index_messages(user_id)
             await self._follow_words()
             rows = await self._query(partial(self._matching, values), None, is_short=False)
-        return tuple(_hit(row, user_id, words) for row in rows)
+        with reading():
+            return tuple(_hit(row, user_id, words) for row in rows)
 
     async def _index_messages(self, user_id: int) -> None:
         """Index what the user's conversations have beyond their marks, up to what was there when this began."""
@@ -167,7 +169,8 @@ class Search(Service):
 
 
 def _words_in(batch: Sequence[Row]) -> _Words:
-    texts = {row["id"]: " ".join(texts_of(parsed(row["content"]))) for row in batch}
+    with reading():
+        texts = {row["id"]: " ".join(texts_of(parsed(row["content"]))) for row in batch}
     entries = {one: words for one, text in texts.items() if (words := words_of(text))}
     return _Words(entries, {row["conversationID"]: row["id"] for row in batch})
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from agentdb.engine import Row, Steps
+from agentdb.engine.misread import reading
 from agentdb.engine.values import now
 from agentdb.errors import ConflictError, NotFoundError
 from agentdb.events import AgentChanged
@@ -131,5 +132,6 @@ def _told(agent_id: int, result: tuple[int, object]) -> Iterable[AgentChanged]:
     return [AgentChanged(user_id=result[0], agent_id=agent_id, change="updated")]
 
 
+@reading()
 def _share_of(row: Row) -> AgentShare:
     return AgentShare.model_validate({**dict(row), "role": role_of(row["role"])})

@@ -11,6 +11,7 @@ import orjson
 
 from agentdb.engine import Row, Session, Steps
 from agentdb.engine.courier import Courier
+from agentdb.engine.misread import reading
 from agentdb.engine.money import sum_usd
 from agentdb.engine.values import now
 from agentdb.events import Event, Events
@@ -82,14 +83,15 @@ class Turns(Messages, Contexts):
         place, size = place_of(conversation_id, user_id), page_size(limit)
         named = None if agent is None else key(agent, "agent")
         found, resolved = await self._query(partial(self._begin, place, size, named), timeout)
-        return Turn.from_row(
-            found.first,
-            messages=tuple(Message.from_rows(found.messages[::-1])),
-            resources=_resources_of(found.messages),
-            isCut=found.is_cut,
-            agent=resolved,
-            remaining=balance_of(found.first),
-        )
+        with reading():
+            return Turn.from_row(
+                found.first,
+                messages=tuple(Message.from_rows(found.messages[::-1])),
+                resources=_resources_of(found.messages),
+                isCut=found.is_cut,
+                agent=resolved,
+                remaining=balance_of(found.first),
+            )
 
     async def finish_turn(
         self,

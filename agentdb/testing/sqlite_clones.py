@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from agentdb.config import Settings
+from agentdb.engine.private_files import DIRECTORY_MODE, create_private
 from agentdb.testing.clones import Clones, Seed, fill
 from agentdb.testing.loop_thread import LoopThread
 from agentdb.testing.once import Once
@@ -35,6 +36,7 @@ class SqliteClones(Clones):
     def clone(self, seed: Seed) -> Iterator[str]:
         template = self._templates.get(seed)
         with self._new_file() as path:
+            create_private(path)
             path.write_bytes(template)
             yield _url(path)
 
@@ -49,7 +51,7 @@ class SqliteClones(Clones):
     def _new_file(self) -> Iterator[Path]:
         # A directory for each, because SQLite and agentdb put further files beside a database.
         directory = self._directory / str(next(self._numbers))
-        directory.mkdir()
+        directory.mkdir(mode=DIRECTORY_MODE)
         try:
             yield directory / "agent.db"
         finally:

@@ -128,7 +128,7 @@ class TestReadOnly:
         """The system's own /proc takes no files from anybody."""
         said = refused(command, "--url", "sqlite:////proc/agent.db")
 
-        assert "cannot be opened" in said
+        assert "cannot be made" in said
 
     def test_a_file(self, refused: Refused, command: str, folder: Path) -> None:
         """SQLite does not write to a file of a newer format, not for root either."""

@@ -32,8 +32,8 @@ READING_PRAGMA = re.compile(
 )
 # They say how our own connection behaves, and leave the file alone.
 OWN_SETTINGS = re.compile(
-    r"PRAGMA (foreign_keys|trusted_schema|synchronous|query_only|busy_timeout|cache_size|wal_autocheckpoint|temp_store)"
-    r"\b",
+    r"PRAGMA (foreign_keys|trusted_schema|cell_size_check|synchronous|query_only|busy_timeout|cache_size"
+    r"|wal_autocheckpoint|temp_store)\b",
     re.IGNORECASE,
 )
 

@@ -9,13 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
 from agentdb.engine.embedded.deadline import Deadline
 from agentdb.engine.embedded.os_user import is_root
+from agentdb.engine.private_files import DIRECTORY_MODE, make_private_directory
 from agentdb.errors import ConfigurationError, UnavailableError
 
 if sys.platform != "win32":
@@ -89,12 +90,11 @@ class Folder:
 
 
 def make_directory(path: Path) -> None:
-    """Make it and its missing parents 0755 whatever the umask is; what exists keeps its permissions."""
-    missing = [place for place in (path, *path.parents) if not os.path.exists(place)]
-    for place in reversed(missing):
-        with suppress(FileExistsError):
-            place.mkdir()
-            place.chmod(0o755)
+    """Make it and its missing parents, whatever the umask is; what exists keeps its permissions.
+
+    They are the owner's alone, but where root starts the server: then the account that runs it has to pass through.
+    """
+    make_private_directory(path, mode=0o711 if is_root() else DIRECTORY_MODE)
 
 
 def text_of(path: Path) -> str:
