@@ -326,6 +326,7 @@ class Connector:
         try:
             is_skipped = self._skip_audit if self._skip_audit is not None else settings.skip_audit
             vault, report = await owner_of(session, settings).make_ready(is_audited=not is_skipped)
+            session.has_written = True
         except BaseException:
             await session.close()
             raise

@@ -63,6 +63,7 @@ class Session:
 
     Attributes:
         compiled: The statements that were compiled for this database, by domain and name; see `agentdb.sql`.
+        has_written: Whether services have written through it: until then it issues nothing but reads.
     """
 
     compiled: dict[tuple[str, str], Any]
@@ -71,6 +72,7 @@ class Session:
         self.target = target
         self.client: Client = target.dialect.client(target, create=create)
         self.abilities = Abilities()
+        self.has_written = False
         self._modules: Sequence[str] = ()
         self._tortoise: TortoiseSession | None = None
         self._is_open = False

@@ -37,6 +37,7 @@ class Service:
     ) -> T:
         """Drive steps in one transaction, and tell what happened once it is kept."""
 
+        self._session.has_written = True
         on_commit = None if told is None else partial(self._tell, told)
         return await self._session.write(steps, timeout_s=timeout, on_commit=on_commit)
 
@@ -52,6 +53,7 @@ class Service:
         """Send `item` with what others send at this time if the engine merges writes, or else drive `steps`."""
         if not batcher.is_usable:
             return await self._write(steps, timeout, told=told)
+        self._session.has_written = True
         result = await batcher.join(
             item,
             otherwise=lambda left: self._write(steps, left, told=told),
@@ -69,6 +71,7 @@ class Service:
         return await self._session.read(work, timeout_s=timeout)
 
     async def _unit(self, work: Callable[[], Awaitable[T]], timeout: float | None) -> T:
+        self._session.has_written = True
         return await self._session.unit(work, timeout_s=timeout)
 
     def _locked_user(self, user_id: int) -> Steps[None]:

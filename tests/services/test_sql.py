@@ -69,7 +69,9 @@ SAMPLES: dict[str, Any] = {
     **dict.fromkeys(
         ["sets_email", "sets_first_name", "sets_last_name", "sets_status", "sets_role", "sets_budget"], True
     ),
+    "found": "agd1$x",
     "stored": "agd1$x",
+    "stored_forms": '["agd1$x", "agd1$y"]',
     "stored_otherwise": "agd1$x",
     "transport_type": "http",
     "type": "chat",
