@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from agentdb.config import Secret
 from agentdb.secrets.key_files import KeyFile, create_key_file, load_key, load_previous_keys
-from agentdb.secrets.keyring import Keyring, is_sealed, key_id_of, new_api_key
+from agentdb.secrets.keyring import Keyring, is_sealed, key_id_of, new_api_key, place_of
 from agentdb.secrets.vault import Vault
+from agentdb.secrets.wrapping import unwrapped, wrapped
 
 __all__ = [
     "KeyFile",
@@ -27,4 +28,7 @@ __all__ = [
     "load_key",
     "load_previous_keys",
     "new_api_key",
+    "place_of",
+    "unwrapped",
+    "wrapped",
 ]

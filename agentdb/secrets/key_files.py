@@ -60,13 +60,10 @@ class KeyFile:
                 return Keys(current, ())
             raise
 
-    def reread(self) -> Keys | None:
-        """The keys, if the files are others than those that were read.
-
-        Raises:
-            ConfigurationError: A file cannot be read, or its key is too short.
-        """
-        return None if self._look() == self._seen else self.read()
+    @property
+    def has_changed(self) -> bool:
+        """Whether the files are others than those that were read."""
+        return self._look() != self._seen
 
     def exchange(self) -> None:
         """Make a new key the current one and keep the old one, or go on with an exchange that was begun.

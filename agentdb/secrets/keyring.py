@@ -100,7 +100,7 @@ class Keyring:
         place = place_of(table, column, row_id)
         parts = _SEALED.fullmatch(sealed)
         if parts is None:
-            raise _corrupt(place)
+            raise corrupt(place)
         if parts["key_id"] != self.key_id:
             raise ConfigurationError(
                 f"{place} is sealed with key {parts['key_id']}, the key at hand is {self.key_id}. "
@@ -108,13 +108,13 @@ class Keyring:
             )
         data = _decoded(parts["payload"])
         if data is None or len(data) < _NONCE_BYTES + _TAG_BYTES:
-            raise _corrupt(place)
+            raise corrupt(place)
         from cryptography.exceptions import InvalidTag
 
         try:
             plain = self._aead.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _bound_to(table, column, row_id))
         except InvalidTag as error:
-            raise _corrupt(place) from error
+            raise corrupt(place) from error
         return plain.decode()
 
     def _labelled(self, data: bytes) -> str:
@@ -160,7 +160,8 @@ def place_of(table: str, column: str, row_id: int) -> str:
     return f"{table}.{column} of row {row_id}"
 
 
-def _corrupt(place: str) -> StorageError:
+def corrupt(place: str) -> StorageError:
+    """What is said about a value that does not open."""
     return StorageError(
         f"{place} holds a sealed value that does not open: it was changed, cut off or copied from another place. "
         "Store the secret again, or restore the row from a backup.",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 from agentdb.config import Secret, SecretsMode
 from agentdb.errors import ConfigurationError, InvalidInputError
 from agentdb.secrets.key_files import KeyFile, Keys
-from agentdb.secrets.keyring import PREFIX, WHERE_KEYS_COME_FROM, Keyring, is_sealed, key_id_of, place_of
+from agentdb.secrets.keyring import PREFIX, WHERE_KEYS_COME_FROM, Keyring, corrupt, is_sealed, key_id_of, place_of
 
 
 class Vault:
@@ -54,13 +53,22 @@ class Vault:
 
     def renew(self) -> bool:
         """Read the key file again if it was exchanged since; whether it was."""
-        if self.key_file is None:
+        if self.key_file is None or not self.key_file.has_changed:
             return False
-        with suppress(ConfigurationError):  # what is at hand is still good for what it protected
-            if (keys := self.key_file.reread()) is not None:
-                self._keys = self._arranged(keys)
-                return True
-        return False
+        try:
+            self.reload()
+        except ConfigurationError:  # what is at hand is still good for what it protected
+            return False
+        return True
+
+    def reload(self) -> None:
+        """Read the key file again.
+
+        Raises:
+            ConfigurationError: It cannot be used.
+        """
+        if self.key_file is not None:
+            self._keys = self._arranged(self.key_file.read())
 
     @property
     def is_able(self) -> bool:
@@ -116,6 +124,8 @@ class Vault:
             StorageError: It was changed or comes from another place.
         """
         place = place_of(table, column, row_id)
+        if not isinstance(stored, str):  # SQLite keeps bytes in a column of texts too, if somebody puts them there
+            raise corrupt(place)
         if is_sealed(stored):
             keyring = self._keyring_for(stored) or self._need_keyring(f"{place} is sealed and cannot be opened")
             return Secret(keyring.open(stored, table=table, column=column, row_id=row_id))
