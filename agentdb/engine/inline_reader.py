@@ -53,7 +53,7 @@ class InlineReader:
             self._until = time.monotonic() + BUDGET_S
             return drive(steps, encode, self._execute)
         except sqlite3.OperationalError as error:
-            if not error.sqlite_errorname.startswith(_GIVEN_UP):
+            if not getattr(error, "sqlite_errorname", "").startswith(_GIVEN_UP):
                 raise
         except _OverrunError:
             pass
@@ -75,13 +75,16 @@ class InlineReader:
         assert self._raw is not None
         assert isinstance(step, Query), "A read has no rows to write."
         cursor = self._raw.execute(step.sql, step.values)
-        rows = chunk = cursor.fetchmany(_ROWS)
-        while len(chunk) == _ROWS:
-            if self._is_over():
-                cursor.close()  # else it would keep its snapshot
-                raise _OverrunError
-            chunk = cursor.fetchmany(_ROWS)
-            rows += chunk
+        try:
+            rows = chunk = cursor.fetchmany(_ROWS)
+            while len(chunk) == _ROWS:
+                if self._is_over():
+                    raise _OverrunError
+                chunk = cursor.fetchmany(_ROWS)
+                rows += chunk
+        except BaseException:
+            cursor.close()  # else it would keep its snapshot, and later reads would see nothing newer
+            raise
         return rows
 
     def _is_over(self) -> bool:

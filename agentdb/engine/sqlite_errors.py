@@ -15,6 +15,10 @@ def translated(error: sqlite3.Error) -> AgentDBError:
     """What SQLite said. Values of rows do not travel with it."""
     code = getattr(error, "sqlite_errorname", "")
     text = str(error)
+    if text.startswith(_UNDECODABLE):
+        # It goes on with what the row holds, which goes no further, not even as the cause of our error.
+        error.args = (_UNDECODABLE,)
+        return StorageError("A text in the database is no UTF-8: it is damaged. Restore a backup.", reason="corrupt")
     if code.startswith("SQLITE_CONSTRAINT"):
         return _refused(code, text)
     for prefix, answer in _ANSWERS.items():
@@ -27,6 +31,7 @@ def translated(error: sqlite3.Error) -> AgentDBError:
     return AgentDBError(f"SQLite refused the statement: {text}.", engine_code=code or None)
 
 
+_UNDECODABLE: Final = "Could not decode to UTF-8"
 _MISSING: Final = re.compile(r"no such (table|column)|has no column named")
 _COLUMN: Final = re.compile(r"\w+\.(\w+)")
 
