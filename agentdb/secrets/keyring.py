@@ -82,11 +82,9 @@ class Keyring:
             InvalidInputError: The text has lone surrogates.
         """
         place = place_of(table, column, row_id)
-        try:
-            plain = text.encode()
-        except UnicodeEncodeError:
-            # Neither the text nor the cause, which holds it, may be seen.
-            raise InvalidInputError(f"The secret for {place} has a lone surrogate. Give it as valid Unicode.") from None
+        plain = _utf8(text)
+        if plain is None:
+            raise InvalidInputError(f"The secret for {place} has a lone surrogate. Give it as valid Unicode.")
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return self._labelled(nonce + self._aead.encrypt(nonce, plain, _bound_to(table, column, row_id)))
 
@@ -167,6 +165,14 @@ def corrupt(place: str) -> StorageError:
         "Store the secret again, or restore the row from a backup.",
         reason="corrupt",
     )
+
+
+def _utf8(text: str) -> bytes | None:
+    """None for a lone surrogate. The error that says so holds the text, and must not travel along with ours."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return None
 
 
 def _encoded(data: bytes) -> str:
