@@ -228,6 +228,21 @@ class Settings(BaseSettings):
     secret_key_file: _OptionalPath = _variable(
         "AGENTDB_SECRET_KEY_FILE", default=None, meaning="File that holds the key, in place of `AGENTDB_SECRET_KEY`."
     )
+    secret_key_previous: _HiddenText = _variable(
+        "AGENTDB_SECRET_KEY_PREVIOUS",
+        default=None,
+        meaning="Another key that is accepted while `agentdb rotate-key` puts `AGENTDB_SECRET_KEY` in its place. "
+        "A secret, never printed.",
+    )
+    secret_key_previous_files: Annotated[
+        tuple[Annotated[Path, AfterValidator(_at_home)], ...],
+        BeforeValidator(_comma_list),
+        _Accepted("paths separated by commas"),
+    ] = _variable(
+        "AGENTDB_SECRET_KEY_PREVIOUS_FILE",
+        default=(),
+        meaning="Files that hold such keys, one in each, with commas.",
+    )
     # A key typed into this variable instead of AGENTDB_SECRET_KEY must not be printed.
     secrets: Annotated[SecretsMode, BeforeValidator(_words), _Accepted("sealed or plain", is_hidden=True)] = _variable(
         "AGENTDB_SECRETS",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from agentdb.lifecycle.owner import Owner, Status
     from agentdb.lifecycle.seed import SeedReport
     from agentdb.lifecycle.start import StartReport
+    from agentdb.operations.key_use import KeyUse
+    from agentdb.operations.rotation import Rotation
     from agentdb.services.access import AccessService
     from agentdb.services.agents import AgentService
     from agentdb.services.catalog import CatalogService
@@ -168,6 +170,39 @@ class Database:
     async def status(self) -> Status:
         """Engine, place, schema version and row counts."""
         return await self._owner.status()
+
+    async def rotate_key(self, *, revoke_unused: bool = False) -> Rotation:
+        """Move all secrets to the current secret key, so that an earlier one can be thrown away.
+
+        A key in the settings is exchanged by its owner: the new one goes to AGENTDB_SECRET_KEY and the old one to
+        AGENTDB_SECRET_KEY_PREVIOUS, for every service, before this is called. A key file beside the database is
+        exchanged here, and services that are open read the new one when they need it.
+
+        It may be killed at any point and run again. Sealed secrets move at once. Digests of API keys move as the keys
+        are used, and the earlier key is needed until all of them have moved.
+
+        Args:
+            revoke_unused: API keys that have not been used since stop working now.
+
+        Raises:
+            ConfigurationError: There is no secret key, or its file cannot be exchanged.
+            SchemaError: The database is not at this package's newest migration.
+            UnavailableError: The database was busy for too long. Run it again.
+        """
+        from agentdb.operations.rotation import Rotator  # which imports Tortoise
+
+        return await Rotator(self.session, self._vault).rotate(revoke_unused=revoke_unused)
+
+    async def key_use(self) -> KeyUse:
+        """How many secrets are stored under which key.
+
+        Raises:
+            ConfigurationError: There is no secret key.
+            SchemaError: The database is not at this package's newest migration.
+        """
+        from agentdb.operations.key_use import read_key_use
+
+        return await read_key_use(self.session, self._vault)
 
     async def close(self) -> None:
         """Disconnect. Closing twice is harmless."""
@@ -332,6 +367,7 @@ class Connector:
         try:
             is_skipped = self._skip_audit if self._skip_audit is not None else settings.skip_audit
             vault, report = await owner_of(session, settings).make_ready(is_audited=not is_skipped)
+            session.has_written = True
         except BaseException:
             await session.close()
             raise

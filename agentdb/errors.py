@@ -50,6 +50,12 @@ def excerpt(value: object) -> str:
     return _EXCERPT.repr(value)
 
 
+def shape(value: object) -> str:
+    """A value that is nobody else's business, such as a message, as an error shows it: its type and its size."""
+    size = f" of {len(value):,}" if isinstance(value, (str, bytes, list, tuple, dict)) else ""
+    return f"{type(value).__name__}{size}"
+
+
 class AgentDBError(Exception):
     """The ancestor of everything that agentdb raises on purpose.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,6 +13,7 @@ from agentdb.models import INTERNAL_TABLES, TABLES
 from agentdb.models.fields import TimestampField
 from agentdb.testing.factory import DatabaseFactory
 from tests.counts import report_header
+from tests.faults.leaks import known_in, watching
 from tests.faults.pgbouncer import find_pgbouncer, version_of
 from tests.faults.spaces import report_spaces
 from tests.faults.summary import pytest_terminal_summary
@@ -51,6 +53,17 @@ def empty_db_url(agent_db_engine: str, agent_db_factory: DatabaseFactory) -> Ite
     """A database that nobody has migrated, of each engine in turn; on SQLite a file yet to be made."""
     with agent_db_factory.empty(engine=agent_db_engine) as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def no_log_line_holds_a_secret(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With AGENTDB_WATCH_LOGS=1 every logger is at DEBUG during every test, and none says a secret of the suite."""
+    if not os.environ.get("AGENTDB_WATCH_LOGS") or request.node.name.startswith("test_the_watch"):
+        yield
+        return
+    with watching(known_in) as watch:
+        yield
+    assert watch.leaks == []
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from agentdb.cli import commands
+from agentdb.cli import commands, keys
 from agentdb.cli.output import complain
 from agentdb.errors import AgentDBError
 
@@ -34,6 +34,7 @@ for command in (
     commands.seed,
     commands.check,
     commands.demo,
+    keys.rotate_key,
 ):
     app.command(command)
 

@@ -48,12 +48,12 @@ async def init(*, url: Url = None, as_json: AsJson = False) -> None:
     ]
     answer(
         {
-            **_place(target),
+            **place_data(target),
             "applied": done.applied,
             **_seeded(done.seed),
             "key_file": done.key_file,
         },
-        _place_shown(target),
+        place_shown(target),
         *(_applied_shown(done.applied) if done.applied else ()),
         *(_seeded_shown(done.seed) if done.seed.has_changed else ()),
         *(["\n".join(key)] if done.key_file else ()),
@@ -88,8 +88,8 @@ async def migrate(*, url: Url = None, as_json: AsJson = False) -> None:
     async with await look(url) as db:
         target, applied = db.session.target, await db.migrate()
     answer(
-        {**_place(target), "applied": applied},
-        _place_shown(target),
+        {**place_data(target), "applied": applied},
+        place_shown(target),
         *(_applied_shown(applied) if applied else ["Nothing to do: no migration is missing."]),
         *(["Run `agentdb seed` now: until then services do not attach."] if applied else ()),
         as_json=as_json,
@@ -148,8 +148,8 @@ async def seed(
     async with await look(url) as db:
         target, report = db.session.target, await db.seed(directory, reset=reset)
     answer(
-        {**_place(target), **_seeded(report)},
-        _place_shown(target),
+        {**place_data(target), **_seeded(report)},
+        place_shown(target),
         *_seeded_shown(report),
         *(() if report.has_changed else ["Nothing to do: the database holds these files already."]),
         as_json=as_json,
@@ -161,8 +161,8 @@ async def check(*, url: Url = None, as_json: AsJson = False) -> int:
     async with await look(url) as db:
         target, found = db.session.target, await db.check()
     answer(
-        {**_place(target), "is_clean": found.is_clean, "drift": found.drift, "orphans": found.orphans},
-        _place_shown(target),
+        {**place_data(target), "is_clean": found.is_clean, "drift": found.drift, "orphans": found.orphans},
+        place_shown(target),
         "\n".join([*found.drift, *found.orphans])
         or "Nothing found: the schema is that of the migrations, and every reference points to a row.",
         as_json=as_json,
@@ -181,8 +181,8 @@ async def _downgrade(version: str | None, url: str | None, *, as_json: bool) -> 
     async with await look(url) as db:
         target, undone = db.session.target, await db.downgrade(version)
     answer(
-        {**_place(target), "undone": undone},
-        _place_shown(target),
+        {**place_data(target), "undone": undone},
+        place_shown(target),
         f"Undone: {', '.join(undone)}." if undone else "Nothing to do: there is no migration to undo.",
         *(["Services do not attach now. `agentdb init` makes the database ready again."] if undone else ()),
         as_json=as_json,
@@ -198,7 +198,8 @@ def _is_confirmed(version: str | None, url: str | None) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _place(target: Target) -> dict[str, object]:
+def place_data(target: Target) -> dict[str, object]:
+    """Which database a command worked on, for programs."""
     return {"engine": target.dialect.title, "source": target.source, "location": target.shown}
 
 
@@ -207,7 +208,8 @@ def _place_rows(target: Target) -> list[tuple[str, str]]:
     return [("engine", target.dialect.title), ("location", target.shown), ("named by", named_by)]
 
 
-def _place_shown(target: Target) -> Table:
+def place_shown(target: Target) -> Table:
+    """Which database a command worked on, for people."""
     return Table(_place_rows(target))
 
 

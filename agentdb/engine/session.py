@@ -80,6 +80,7 @@ class Session:
         limits: Of the calls under way that name no timeout.
         compiled: The statements that were compiled for this database, by domain and name; see `agentdb.sql`.
         repeats: What is done again by itself.
+        has_written: Whether services have written through it: until then it issues nothing but reads.
     """
 
     compiled: dict[tuple[str, str], Any]
@@ -91,6 +92,7 @@ class Session:
         self.limits = CallLimits(target.options.call_timeout_s)
         self.repeats = Repeats()
         self.queues = Queues()
+        self.has_written = False
         self._modules: Sequence[str] = ()
         self._tortoise: TortoiseSession | None = None
         self._is_open = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 from agentdb.engine.dialect import MissingRelationError, RefusedError
 from agentdb.errors import (
@@ -22,6 +22,10 @@ def translated(error: sqlite3.Error) -> AgentDBError:
     """What SQLite said. Values of rows do not travel with it."""
     code = getattr(error, "sqlite_errorname", "")
     text = str(error)
+    if text.startswith(_UNDECODABLE):
+        # It goes on with what the row holds, which goes no further, not even as the cause of our error.
+        error.args = (_UNDECODABLE,)
+        return StorageError("A text in the database is no UTF-8: it is damaged. Restore a backup.", reason="corrupt")
     if code.startswith("SQLITE_CONSTRAINT"):
         return _refused(code, text)
     for prefix, answer in _ANSWERS.items():
@@ -37,6 +41,7 @@ def translated(error: sqlite3.Error) -> AgentDBError:
     return AgentDBError(f"SQLite refused the statement: {text}.", engine_code=code or None)
 
 
+_UNDECODABLE: Final = "Could not decode to UTF-8"
 _MISSING: Final = re.compile(r"no such (table|column)|has no column named")
 _COLUMN: Final = re.compile(r"\w+\.(\w+)")
 
@@ -52,7 +57,7 @@ _STORAGE: Final[dict[str, tuple[StorageReason, str]]] = {
 }
 
 # What has no code of its own. The first one goes on with what the row holds.
-_TEXTS: Final[dict[str, tuple[Literal[corrupt, unreadable], str]]] = {
+_TEXTS: Final[dict[str, tuple[Literal["corrupt", "unreadable"], str]]] = {
     "Could not decode to UTF-8": ("corrupt", "A text in the database is no UTF-8: it is damaged. Restore a backup."),
     "unsupported file format": ("unreadable", "The file is of a newer SQLite, or damaged. Nothing was changed."),
     "no such module": ("unreadable", "The database has a virtual table whose module is not there."),

@@ -139,16 +139,15 @@ def _json_checked(value: Any, depth: int) -> None:
         case Mapping():
             for key, item in value.items():
                 if not isinstance(key, str):
-                    raise InvalidInputError(
-                        f"A key of a JSON object is a text, found {type(key).__name__} {excerpt(key)}."
-                    )
+                    raise InvalidInputError(f"A key of a JSON object is a text, found {type(key).__name__}.")
                 _text(key)
                 _json_checked(item, depth + 1)
         case Sequence() if not isinstance(value, (bytes, bytearray)):
             for item in value:
                 _json_checked(item, depth + 1)
         case _:
-            raise InvalidInputError(f"JSON cannot say a {type(value).__name__}, found {excerpt(value)}.")
+            # It may be a part of a message: what it says is not shown.
+            raise InvalidInputError(f"JSON cannot say a {type(value).__name__}.")
 
 
 def _same(value: Any) -> Any:
@@ -172,7 +171,7 @@ def _each(values: Sequence[Any]) -> list[Any]:
 
 
 def _refused(value: Any) -> Any:
-    raise InvalidInputError(f"No column keeps a {type(value).__name__}, found {excerpt(value)}.")
+    raise InvalidInputError(f"No column keeps a {type(value).__name__}.")
 
 
 def _text(value: str) -> str:
@@ -188,9 +187,9 @@ def _utf8_size(value: str) -> int:
     try:
         return len(value.encode())
     except UnicodeEncodeError as error:
-        raise InvalidInputError(
-            f"A text has no lone surrogate, found {value[error.start]!r} at position {error.start}."
-        ) from None
+        at = error.start
+    # Out of the handler: its error holds the whole text, and would travel along as the context of ours.
+    raise InvalidInputError(f"A text has no lone surrogate, found {value[at]!r} at position {at}.")
 
 
 _BY_TYPE: Final[Mapping[type, Check]] = {

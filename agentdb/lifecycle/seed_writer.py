@@ -149,7 +149,7 @@ class SeedWriter:
         given = values | ({"id": row.id} if honour_id and row.id is not None else {})
         record = await table.model.create(**_attributes(table, given))
         written = values | await self._write_secrets(table, record, secrets)
-        digests = {column: _digest(value) for column, value in written.items()}
+        digests = {column: column_digest(value) for column, value in written.items()}
         await self._remember(table, row, record, digests)
         return record
 
@@ -171,14 +171,15 @@ class SeedWriter:
         present, digests = _columns(table, record), dict(entry.digests)
         is_reset = table.name == self.reset
         if is_reset:  # as if all of it were ours
-            digests = {column: _digest(present[column]) for column in values}
+            digests = {column: column_digest(present[column]) for column in values}
         secrets = _secrets(table, values)
         fresh = {
             column: value
             for column, value in values.items()
             if column not in fixed
             and not (column in secrets and value is None)  # an unset variable erases nothing
-            and digests.get(column, _NULL) == _digest(present[column])  # a column new to the files is ours while null
+            and digests.get(column, _NULL)
+            == column_digest(present[column])  # a column new to the files is ours while null
             and not (self._holds(table, record, column, value) if column in secrets else _same(present[column], value))
         }
         if not fresh and digests == entry.digests:
@@ -191,7 +192,7 @@ class SeedWriter:
                 moved = {"updated_at": datetime.now(UTC)} | _attributes(table, plain)
                 await table.model.filter(id=record.id).update(**moved)
         written = fresh | await self._write_secrets(table, record, {c: fresh[c] for c in secrets if c in fresh})
-        entry.digests = digests | {column: _digest(value) for column, value in written.items()}
+        entry.digests = digests | {column: column_digest(value) for column, value in written.items()}
         entry.row_id = record.id
         await entry.save()
         self.ids[table.name][row.key] = record.id
@@ -300,10 +301,11 @@ def _secrets(table: SeedTable, values: Mapping[str, Any]) -> list[str]:
 
 
 def _same(left: Any, right: Any) -> bool:
-    return _digest(left) == _digest(right)
+    return column_digest(left) == column_digest(right)
 
 
-def _digest(value: Any) -> str:
+def column_digest(value: Any) -> str:
+    """What the ledger keeps of a column's value."""
     match value:
         case Decimal():
             value = f"{value:.10f}"
@@ -312,4 +314,4 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-_NULL: Final = _digest(None)
+_NULL: Final = column_digest(None)

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from agentdb.config import Settings
 from agentdb.engine import Session
-from agentdb.secrets import Keyring, Vault, create_key_file, load_key, new_api_key
+from agentdb.secrets import KeyFile, Keyring, Vault, create_key_file, load_key, load_previous_keys, new_api_key
 
 
 def vault_of(session: Session, settings: Settings) -> Vault:
     """The keys that the settings name, else those beside a database in files, if they are there."""
     keyring = load_key(secret_key=settings.secret_key, secret_key_file=settings.secret_key_file)
-    key_file = session.target.key_file
-    if keyring is None and key_file is not None and key_file.exists():
-        keyring = load_key(secret_key=None, secret_key_file=key_file)
-    return Vault(keyring, mode=settings.secrets)
+    path = session.target.key_file
+    if keyring is None and path is not None and path.exists():
+        return _vault_in(path, settings)
+    return Vault(keyring, previous=_previous(settings), mode=settings.secrets)
 
 
 def vault_of_owner(session: Session, settings: Settings) -> tuple[Vault, Path | None]:
@@ -26,7 +26,18 @@ def vault_of_owner(session: Session, settings: Settings) -> tuple[Vault, Path | 
     if session.target.is_ephemeral:
         # The database ends with this handle, and so may its key.
         return Vault(Keyring.from_secret(new_api_key()), mode=settings.secrets), None
-    key_file = session.target.key_file
-    if key_file is None:
+    path = session.target.key_file
+    if path is None:
         return vault, None
-    return Vault(create_key_file(key_file), mode=settings.secrets), key_file
+    create_key_file(path)
+    return _vault_in(path, settings), path
+
+
+def _vault_in(path: Path, settings: Settings) -> Vault:
+    return Vault(None, previous=_previous(settings), mode=settings.secrets, key_file=KeyFile(path))
+
+
+def _previous(settings: Settings) -> tuple[Keyring, ...]:
+    return load_previous_keys(
+        secret_key=settings.secret_key_previous, secret_key_files=settings.secret_key_previous_files
+    )

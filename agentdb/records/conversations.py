@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from agentdb.records.base import Flag, FrozenRecord, Json, Moment
 from agentdb.records.knowledge import Resource
@@ -44,7 +44,7 @@ class Message(FrozenRecord):
     conversation_id: int
     parent_id: int | None = None
     role: str | None = None
-    content: Json = None
+    content: Json = Field(default=None, repr=False)
     request_id: str | None = None
     created_at: Moment | None = None
     updated_at: Moment | None = None

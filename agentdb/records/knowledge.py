@@ -6,7 +6,7 @@ from array import array
 from typing import Annotated, Any, TypeAlias
 
 import orjson
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from agentdb.records.base import FrozenRecord, Json, Moment
 
@@ -38,7 +38,7 @@ class Resource(FrozenRecord):
     message_id: int | None = None
     name: str | None = None
     type: str | None = None
-    content: str | None = None
+    content: str | None = Field(default=None, repr=False)
     s3_uri: str | None = None
     metadata: Json = None
     created_at: Moment | None = None
@@ -56,7 +56,7 @@ class Chunk(FrozenRecord):
     id: int
     resource_id: int | None = None
     order: int | None = None
-    content: str | None = None
+    content: str | None = Field(default=None, repr=False)
     embedding: Embedding = None
     created_at: Moment | None = None
     updated_at: Moment | None = None
@@ -72,7 +72,7 @@ class ChunkHit(FrozenRecord):
 
     id: int
     order: int | None = None
-    content: str | None = None
+    content: str | None = Field(default=None, repr=False)
     similarity: float | None = None
     rank: float | None = None
     resource: Resource

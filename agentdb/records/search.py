@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from agentdb.records.base import FrozenRecord, Moment
 
 
@@ -18,6 +20,6 @@ class MessageHit(FrozenRecord):
     agent_id: int | None = None
     title: str | None = None
     role: str | None = None
-    texts: tuple[str, ...] = ()
+    texts: tuple[str, ...] = Field(default=(), repr=False)
     rank: float
     created_at: Moment | None = None

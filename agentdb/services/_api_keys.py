@@ -32,8 +32,7 @@ class ApiKeys(AccessPart):
             DeadlineError: `timeout` has passed; no key was made.
         """
         api_key = new_api_key()
-        stored = self._vault.protect_api_key(api_key.reveal())
-        await self._write(partial(self._issue, identifier(user_id, "user_id"), stored), timeout)
+        await self._write(partial(self._issue, identifier(user_id, "user_id"), api_key), timeout)
         return api_key
 
     async def rotate_api_key(self, user_id: int, *, timeout: float | None = None) -> Secret:
@@ -48,8 +47,7 @@ class ApiKeys(AccessPart):
             DeadlineError: `timeout` has passed; the old key still works.
         """
         api_key = new_api_key()
-        stored = self._vault.protect_api_key(api_key.reveal())
-        await self._write(partial(self._replace, identifier(user_id, "user_id"), stored), timeout)
+        await self._write(partial(self._replace, identifier(user_id, "user_id"), api_key), timeout)
         return api_key
 
     async def revoke_api_key(self, user_id: int, *, timeout: float | None = None) -> None:
@@ -64,13 +62,16 @@ class ApiKeys(AccessPart):
         """
         await self._write(partial(self._replace, identifier(user_id, "user_id"), None), timeout)
 
-    def _issue(self, user_id: int, stored: str) -> Steps[None]:
+    def _issue(self, user_id: int, api_key: Secret) -> Steps[None]:
+        # In the transaction, so that a secret key which is exchanged meanwhile is noticed.
+        stored = self._vault.protect_api_key(api_key.reveal())
         issued = yield from _STATEMENTS.row(self._session, "issue_api_key", user_id=user_id, api_key=stored, now=now())
         if issued is None:
             user = yield from self._user(user_id)
             raise ConflictError(f"User {user.id} has an API key. Rotate it, or revoke it first.", columns=("apiKey",))
 
-    def _replace(self, user_id: int, stored: str | None) -> Steps[None]:
+    def _replace(self, user_id: int, api_key: Secret | None) -> Steps[None]:
+        stored = None if api_key is None else self._vault.protect_api_key(api_key.reveal())
         row = yield from _STATEMENTS.row(self._session, "replace_api_key", user_id=user_id, api_key=stored, now=now())
         if row is None:
             raise NotFoundError("user", user_id)

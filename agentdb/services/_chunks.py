@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from agentdb.errors import InvalidInputError, excerpt
+from agentdb.errors import InvalidInputError, shape
 from agentdb.services._input import count, text
 from agentdb.services._similarity import embedding_json, embedding_of
 
@@ -51,7 +51,7 @@ def chunks_of(value: Any) -> tuple[NewChunk, ...]:
         InvalidInputError: Too many, one without a text, or embeddings that cannot be kept or compared with each other.
     """
     if not isinstance(value, (list, tuple)) or len(value) > MAX_CHUNKS:
-        found = f"{len(value)} of them" if isinstance(value, (list, tuple)) else f"{excerpt(value)}"
+        found = f"{len(value)} of them" if isinstance(value, (list, tuple)) else shape(value)
         raise InvalidInputError(f"chunks is a list of at most {MAX_CHUNKS} objects, found {found}.")
     dimensions: set[int] = set()
     chunks = tuple(_chunk_of(chunk, f"chunks[{position}]", dimensions) for position, chunk in enumerate(value))
@@ -65,8 +65,8 @@ def chunks_of(value: Any) -> tuple[NewChunk, ...]:
 
 def _chunk_of(chunk: Any, what: str, dimensions: set[int]) -> NewChunk:
     if not isinstance(chunk, Mapping) or not {"content"} <= chunk.keys() <= {"content", "embedding"}:
-        raise InvalidInputError(f"{what} is an object of content and embedding, found {excerpt(chunk)}.")
-    content = text(chunk["content"], f"{what}.content")
+        raise InvalidInputError(f"{what} is an object of content and embedding, found {shape(chunk)}.")
+    content = text(chunk["content"], f"{what}.content", is_private=True)
     if chunk.get("embedding") is None:
         return NewChunk(content, None)
     embedding = embedding_of(chunk["embedding"], f"{what}.embedding")

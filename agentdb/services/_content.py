@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 import orjson
 
 from agentdb.engine.values import INTEGER_MAX, INTEGER_MIN, MAX_JSON_BYTES, MAX_JSON_DEPTH, json_text
-from agentdb.errors import InvalidInputError, excerpt
+from agentdb.errors import InvalidInputError, shape
 from agentdb.services._input import about, one_of
 
 MessageRole: TypeAlias = Literal["user", "assistant"]
@@ -40,7 +40,7 @@ def content_json(content: Any, role: str) -> str:
             role, or something that JSON, or not every engine, can keep.
     """
     if not isinstance(content, (list, tuple)) or not content:
-        raise InvalidInputError(f"content is a list of blocks that is not empty, found {excerpt(content)}.")
+        raise InvalidInputError(f"content is a list of blocks that is not empty, found {shape(content)}.")
     is_plain = type(content) is list
     for position, block in enumerate(content):
         if type(block) is dict and len(block) == 1 and type(text := block.get("text")) is str:
@@ -60,7 +60,7 @@ def summary_content(summary: Any) -> Any:
     content = [{"text": summary}] if isinstance(summary, str) else summary
     if not is_summary(content):
         raise InvalidInputError(
-            f"A summary begins with a text of at least {MIN_SUMMARY} characters, found {excerpt(summary)}. "
+            f"A summary begins with a text of at least {MIN_SUMMARY} characters, found {shape(summary)}. "
             "A shorter one would hide what was said and not replace it."
         )
     return content
@@ -104,11 +104,11 @@ def _is_plain(value: Any, depth: int) -> bool:
 
 def _check_block(block: Any, position: int, role: str) -> None:
     if not isinstance(block, Mapping):
-        raise InvalidInputError(f"content[{position}] is an object, found {type(block).__name__} {excerpt(block)}.")
+        raise InvalidInputError(f"content[{position}] is an object, found {shape(block)}.")
     kinds = [kind for kind in KINDS if kind in block]
     if len(kinds) != 1:
         raise InvalidInputError(
-            f"content[{position}] has exactly one of {', '.join(KINDS)}, found {excerpt(list(block))}."
+            f"content[{position}] has exactly one of {', '.join(KINDS)}, found {len(kinds)} of them."
         )
     (kind,) = kinds
     if kind == _FOREIGN[role]:
@@ -116,6 +116,4 @@ def _check_block(block: Any, position: int, role: str) -> None:
     expected: type = str if kind == "text" else Mapping
     if not isinstance(block[kind], expected):
         wanted = "a text" if kind == "text" else "an object"
-        raise InvalidInputError(
-            f"content[{position}].{kind} is {wanted}, found {type(block[kind]).__name__} {excerpt(block[kind])}."
-        )
+        raise InvalidInputError(f"content[{position}].{kind} is {wanted}, found {shape(block[kind])}.")

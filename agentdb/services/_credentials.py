@@ -5,17 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
-import orjson
-
 from agentdb.config import Secret
 from agentdb.engine import Steps
 from agentdb.engine.values import json_text, now
+from agentdb.secrets import place_of, unwrapped, wrapped
 from agentdb.services._input import identifier, secret_text
 from agentdb.services._tools import ToolVerbs
 from agentdb.sql import Statements
 
 _STATEMENTS: Final = Statements("agents")
-_SEALED: Final = "sealed"
 
 
 class CredentialVerbs(ToolVerbs):
@@ -73,12 +71,9 @@ class CredentialVerbs(ToolVerbs):
 
     def _sealed(self, credential: str, user_tool_id: int) -> str:
         kept = self._vault.protect(credential, table="UserTool", column="credential", row_id=user_tool_id)
-        return json_text(kept if self._vault.mode == "plain" else {_SEALED: kept})
+        return json_text(kept) if self._vault.mode == "plain" else wrapped(kept)
 
     def _revealed(self, stored: Any, user_tool_id: int) -> Secret:
-        value = orjson.loads(stored) if isinstance(stored, (str, bytes)) else stored
-        if isinstance(value, dict) and value.keys() == {_SEALED}:
-            value = value[_SEALED]
         # The original package keeps any JSON as it is.
-        kept = value if isinstance(value, str) else json_text(value)
+        kept = unwrapped(stored, place=place_of("UserTool", "credential", user_tool_id))
         return self._vault.reveal(kept, table="UserTool", column="credential", row_id=user_tool_id)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
 from agentdb.engine import Row, Steps
-from agentdb.engine.values import checked
-from agentdb.errors import AuthenticationError, InvalidInputError, NotFoundError
+from agentdb.engine.values import checked, json_text
+from agentdb.errors import AgentDBError, AuthenticationError, InvalidInputError, NotFoundError
 from agentdb.records import Identity, User
 from agentdb.records.access import rights_of, stored_rights
 from agentdb.secrets import Secret
@@ -17,6 +18,8 @@ from agentdb.services._input import identifier, text
 from agentdb.sql import Statements
 
 _STATEMENTS: Final = Statements("access")
+_MOVED_WITHIN_S: Final = 0.25
+"""Nobody waits longer for what a later call can do as well."""
 
 
 class Identities(AccessPart):
@@ -24,6 +27,9 @@ class Identities(AccessPart):
 
     async def authenticate(self, api_key: str | Secret, *, timeout: float | None = None) -> Identity:
         """The user of an API key with role, policies and access map.
+
+        While a secret key is exchanged, a key that still stands under the earlier one is found as well. It is moved to
+        the current one then, if this handle has written before: one that only reads goes on doing so.
 
         Args:
             timeout: Seconds for the whole call.
@@ -36,8 +42,7 @@ class Identities(AccessPart):
         key = api_key.reveal() if isinstance(api_key, Secret) else api_key
         if not isinstance(key, str):
             raise InvalidInputError(f"api_key is a text or a Secret, found {type(key).__name__}.")
-        stored = self._vault.lookup_values(key) if key and _is_storable(key) else ()
-        identity = await self._identity(timeout, stored=stored[0], otherwise=stored[-1]) if stored else None
+        identity = await self._known_by(key, timeout) if key and _is_storable(key) else None
         if identity is None:
             raise AuthenticationError("No user has this API key. Check it, or issue a new one.")
         check_active(identity)
@@ -98,6 +103,37 @@ class Identities(AccessPart):
             raise NotFoundError("role", role)
         columns = ("id", "name", "resource", "action", "isGranted")
         return rights_of([[row[column] for column in columns] for row in rows if row["id"] is not None]).access
+
+    async def _known_by(self, api_key: str, timeout: float | None) -> Identity | None:
+        stored = self._vault.lookup_values(api_key)
+        if not stored:
+            return None
+        if self._vault.previous:
+            found = await self._in_any_form(stored, timeout)
+        else:
+            found = await self._identity(timeout, stored=stored[0], otherwise=stored[-1])
+        if found is None and self._vault.renew():
+            return await self._known_by(api_key, timeout)
+        return found
+
+    async def _in_any_form(self, stored: tuple[str, ...], timeout: float | None) -> Identity | None:
+        def steps() -> Steps[Row | None]:
+            return _STATEMENTS.row(self._session, "identity_in_any_form", stored_forms=json_text(stored))
+
+        row = await self._query(steps, timeout)
+        if row is None:
+            return None
+        if row["storedForm"] != stored[0] and self._vault.mode == "sealed":
+            await self._moved(row["id"], row["storedForm"], stored[0])
+        return _identity_of(row)
+
+    async def _moved(self, user_id: int, found: str, api_key: str) -> None:
+        """Let an API key stand under the current secret key. Somebody else, or a later call, may do it as well."""
+        if not self._session.has_written or self._session.client.joined() is not None:
+            return
+        values = {"user_id": user_id, "found": found, "api_key": api_key}
+        with suppress(AgentDBError):
+            await self._write(partial(_STATEMENTS.rows, self._session, "move_api_key", **values), _MOVED_WITHIN_S)
 
     async def _identity(
         self,

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from agentdb.config import Secret
 from agentdb.engine.money import dollars
 from agentdb.engine.values import INTEGER_MAX, INTEGER_MIN, checked, json_text, utc
-from agentdb.errors import InvalidInputError, excerpt
+from agentdb.errors import InvalidInputError, excerpt, shape
 
 T = TypeVar("T")
 
@@ -27,9 +27,10 @@ MAX_PAGE: Final = 1000
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
 
-def refused(what: str, expected: str, found: Any) -> InvalidInputError:
-    """The refusal of an argument."""
-    return InvalidInputError(f"{what} is {expected}, found {type(found).__name__} {excerpt(found)}.")
+def refused(what: str, expected: str, found: Any, *, is_private: bool = False) -> InvalidInputError:
+    """The refusal of an argument. Of a private one, such as what a message says, it shows nothing."""
+    shown = shape(found) if is_private else f"{type(found).__name__} {excerpt(found)}"
+    return InvalidInputError(f"{what} is {expected}, found {shown}.")
 
 
 def about(what: str, check: Callable[[Any], T], value: Any) -> T:
@@ -97,17 +98,17 @@ def moment(value: Any, what: str) -> datetime:
     return about(what, utc, value)
 
 
-def text(value: Any, what: str) -> str:
+def text(value: Any, what: str, *, is_private: bool = False) -> str:
     """A text that is not empty and that every engine can keep."""
     if not isinstance(value, str) or not value:
-        raise refused(what, "a text that is not empty", value)
+        raise refused(what, "a text that is not empty", value, is_private=is_private)
     about(what, checked, value)
     return value
 
 
-def optional_text(value: Any, what: str) -> str | None:
+def optional_text(value: Any, what: str, *, is_private: bool = False) -> str | None:
     """A text, which may be empty, or None."""
-    return value if value is None or value == "" else text(value, what)
+    return value if value is None or value == "" else text(value, what, is_private=is_private)
 
 
 def short_text(value: Any, what: str, *, most: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from agentdb.engine import Batcher, Row, Steps
 from agentdb.engine.values import now
-from agentdb.errors import InvalidInputError, excerpt
+from agentdb.errors import InvalidInputError, shape
 from agentdb.events import MessagesAppended
 from agentdb.records import Message
 from agentdb.services import _appending as appending
@@ -189,7 +189,7 @@ async def batch_of(messages: Any, *, most: int = MAX_MESSAGES) -> Batch:
         InvalidInputError: None, too many, or one that is not accepted.
     """
     if not isinstance(messages, (list, tuple)) or not messages:
-        raise InvalidInputError(f"messages is a list that is not empty, found {excerpt(messages)}.")
+        raise InvalidInputError(f"messages is a list that is not empty, found {shape(messages)}.")
     if len(messages) > most:
         raise InvalidInputError(f"At most {most:,} messages go together, found {len(messages):,}.")
     sent, size = SentMany(), 0
@@ -206,7 +206,7 @@ async def batch_of(messages: Any, *, most: int = MAX_MESSAGES) -> Batch:
 def _one_sent(message: Any, position: int) -> Sent:
     if not isinstance(message, Mapping) or not message.keys() <= _FIELDS:
         raise InvalidInputError(
-            f"messages[{position}] is a mapping with role, content and parent_id, found {excerpt(message)}."
+            f"messages[{position}] is a mapping with role, content and parent_id, found {shape(message)}."
         )
     try:
         return sent_of(message.get("role"), message.get("content"), message.get("parent_id"))

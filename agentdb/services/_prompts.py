@@ -41,7 +41,10 @@ class PromptVerbs(AgentVerbs):
             DeadlineError: `timeout` has passed; nothing was published.
         """
         steps = partial(
-            self._publish, identifier(agent_id, "agent_id"), identifier(user_id, "user_id"), text(content, "content")
+            self._publish,
+            identifier(agent_id, "agent_id"),
+            identifier(user_id, "user_id"),
+            text(content, "content", is_private=True),
         )
         return await self._write(steps, timeout, told=updated)
 

@@ -64,7 +64,7 @@ class Resources(ResourceVerbs):
         values = {
             "user_id": identifier(user_id, "user_id"),
             "name": text(name, "name"),
-            "content": optional_text(content, "content"),
+            "content": optional_text(content, "content", is_private=True),
             "type": optional_text(type, "type"),
             "s3_uri": optional_text(s3_uri, "s3_uri"),
             "metadata": json_object({} if metadata is None else metadata, "metadata"),
@@ -113,7 +113,7 @@ class Resources(ResourceVerbs):
         """
         given: dict[str, Any] = {
             "name": name if name is ... else text(name, "name"),
-            "content": content if content is ... else optional_text(content, "content"),
+            "content": content if content is ... else optional_text(content, "content", is_private=True),
             "type": type if type is ... else optional_text(type, "type"),
             "s3_uri": s3_uri if s3_uri is ... else optional_text(s3_uri, "s3_uri"),
             "metadata": metadata if metadata is ... else json_object(metadata, "metadata"),

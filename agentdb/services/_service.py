@@ -46,6 +46,7 @@ class Service:
             is_keyed: They find out even without one.
             row: What others change as often.
         """
+        self._session.has_written = True
         on_commit = None if told is None else partial(self._tell, told)
         try:
             return await self._session.write(
@@ -76,6 +77,7 @@ class Service:
 
         if not batcher.is_usable:
             return await drive(timeout)
+        self._session.has_written = True
         on_commit = partial(self._tell, told)
         try:
             result = await batcher.join(item, otherwise=drive, timeout_s=timeout, on_commit=on_commit)
@@ -93,6 +95,7 @@ class Service:
         return await self._session.read(work, timeout_s=timeout)
 
     async def _unit(self, work: Callable[[], Awaitable[T]], timeout: float | None) -> T:
+        self._session.has_written = True
         return await self._session.unit(work, timeout_s=timeout)
 
     def _locked_user(self, user_id: int) -> Steps[None]:

@@ -48,7 +48,7 @@ def query_words(query: Any) -> tuple[str, ...]:
     """
     if isinstance(query, str) and len(query) > MAX_QUERY:
         raise InvalidInputError(f"query has at most {MAX_QUERY} characters, found {len(query)}.")
-    words = words_of(given_text(query, "query"))
+    words = words_of(given_text(query, "query", is_private=True))
     if not words:
         raise InvalidInputError(f"query has at least one letter or digit, found {query!r:.80}.")
     return words

@@ -43,6 +43,49 @@ WHERE u."id" = COALESCE(
     :user_id, (SELECT MIN(k."id" + 0) FROM "User" k WHERE k."apiKey" IN (:stored, :stored_otherwise))
 );
 
+-- name: identity_in_any_form (sqlite)
+-- While a secret key is exchanged: the same, of an API key that may stand in any number of forms, and in which of them it
+-- was found. Served as `identity` is.
+SELECT u."id", u."email", u."firstName", u."lastName", u."status", u."roleID", u."budget",
+    CASE WHEN u."budget" IS NOT NULL THEN COALESCE(u."remaining", u."budget") END AS "remaining",
+    u."createdAt", u."updatedAt", u."apiKey" AS "storedForm",
+    r."id" AS "role.id", r."name" AS "role.name", r."displayOrder" AS "role.displayOrder",
+    (
+        SELECT json_group_array(json_array(p."id", p."name", p."resource", p."action", EXISTS (
+            SELECT 1 FROM "RolePolicy" rp WHERE rp."roleID" = u."roleID" AND rp."policyID" = p."id"
+        )))
+        FROM "Policy" p
+    ) AS "rights"
+FROM "User" u
+LEFT JOIN "Role" r ON r."id" = u."roleID"
+WHERE u."id" = (
+    SELECT MIN(k."id" + 0) FROM "User" k WHERE k."apiKey" IN (SELECT "value" FROM json_each(:stored_forms))
+);
+
+-- name: identity_in_any_form (postgres)
+-- The same, with PostgreSQL's names for JSON.
+SELECT u."id", u."email", u."firstName", u."lastName", u."status", u."roleID", u."budget",
+    CASE WHEN u."budget" IS NOT NULL THEN COALESCE(u."remaining", u."budget") END AS "remaining",
+    u."createdAt", u."updatedAt", u."apiKey" AS "storedForm",
+    r."id" AS "role.id", r."name" AS "role.name", r."displayOrder" AS "role.displayOrder",
+    (
+        SELECT CAST(json_agg(json_build_array(p."id", p."name", p."resource", p."action", EXISTS (
+            SELECT 1 FROM "RolePolicy" rp WHERE rp."roleID" = u."roleID" AND rp."policyID" = p."id"
+        ))) AS TEXT)
+        FROM "Policy" p
+    ) AS "rights"
+FROM "User" u
+LEFT JOIN "Role" r ON r."id" = u."roleID"
+WHERE u."id" = (
+    SELECT MIN(k."id" + 0) FROM "User" k WHERE k."apiKey" = ANY(
+        ARRAY(SELECT json_array_elements_text(CAST(:stored_forms AS JSON)))
+    )
+);
+
+-- name: move_api_key
+-- The same API key under the current secret key, unless it was replaced meanwhile. Served by the primary key.
+UPDATE "User" SET "apiKey" = :api_key WHERE "id" = :user_id AND "apiKey" = :found;
+
 -- name: allows
 -- Whether the role of a user grants an action, and the user's status. Served by primary keys and
 -- RolePolicy_roleID_policyID_idx.

@@ -56,12 +56,12 @@ class Worker:
 
 def start(url: str, *, at_once: Barrier | None = None) -> Worker:
     """Start the database and close it; the answer is what the start did, as (migrations applied, key file made)."""
-    return _launched(_start, url, at_once)
+    return launched(_start, url, at_once)
 
 
 def serve(url: str, *, until: Event) -> Worker:
     """Attach, say hello, write and read until told to stop; the answer then is the ids of the messages written."""
-    return _launched(_serve, url, until)
+    return launched(_serve, url, until)
 
 
 def barrier(parties: int) -> Barrier:
@@ -74,7 +74,8 @@ def event() -> Event:
     return _CONTEXT.Event()
 
 
-def _launched(work: Callable[..., Any], url: str, *arguments: Any) -> Worker:
+def launched(work: Callable[..., Any], url: str, *arguments: Any) -> Worker:
+    """Run `work(answers, url, *arguments)`, of a module that can be imported, in a process of its own."""
     answers, theirs = _CONTEXT.Pipe(duplex=False)
     # The server of forks keeps the environment of its own start.
     process = _CONTEXT.Process(target=_run, args=(work, theirs, dict(os.environ), url, *arguments), daemon=True)

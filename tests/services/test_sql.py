@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import agentdb.operations
 import agentdb.services
 from agentdb import Database
 from agentdb.sql import Statement, Statements
@@ -43,6 +44,7 @@ SAMPLES: dict[str, Any] = {
     "default_model": "mock-model",
     "description": "x",
     "digest": "d",
+    "digests": "{}",
     "endpoint": "https://x",
     "expires_at": datetime(2026, 1, 2, tzinfo=UTC),
     "held": Decimal(1),
@@ -69,9 +71,12 @@ SAMPLES: dict[str, Any] = {
     **dict.fromkeys(
         ["sets_email", "sets_first_name", "sets_last_name", "sets_status", "sets_role", "sets_budget"], True
     ),
+    "found": "agd1$x",
     "stored": "agd1$x",
+    "stored_forms": '["agd1$x", "agd1$y"]',
     "stored_otherwise": "agd1$x",
     "transport_type": "http",
+    "table_name": "Provider",
     "type": "chat",
     "until": datetime(2026, 1, 2, tzinfo=UTC),
     "user_ids": "[1]",
@@ -103,7 +108,13 @@ SAMPLES: dict[str, Any] = {
 # Read whole on purpose: tens of rows.
 SMALL = {"Model", "Provider", "Policy", "Role", "RolePolicy", "Prompt", "Tool"}
 # Read whole on purpose: it is about all of them.
-WHOLE = {("usage", "lock_budgets", "User"), ("usage", "reset", "User")}
+WHOLE = {
+    ("usage", "lock_budgets", "User"),
+    ("usage", "reset", "User"),
+    ("secrets", "uses", "User"),
+    ("secrets", "uses", "UserTool"),
+    ("secrets", "seeded", "agentdb_seed"),
+}
 
 FILL = "".join(
     f"""
@@ -193,8 +204,9 @@ async def read_whole_by_postgres(db: Database, statement: Statement) -> set[str]
 
 @pytest.mark.parametrize(("domain", "name", "dialect"), STATEMENTS, ids=str)
 def test_every_statement_is_called(domain: str, name: str, dialect: str | None) -> None:
-    """By its name, from the services."""
-    sources = [path.read_text() for path in Path(agentdb.services.__file__).parent.glob("*.py")]
+    """By its name, from the services or the tools of an operator."""
+    paths = [path for room in (agentdb.services, agentdb.operations) for path in room.__path__]
+    sources = [file.read_text() for path in paths for file in Path(path).glob("*.py")]
 
     assert any(f'Statements("{domain}")' in source and f'"{name}"' in source for source in sources)
 

@@ -212,7 +212,7 @@ class TestSealing:
             KEYRING.seal("s3cret\ud800", **PLACE)
 
         assert "s3cret" not in str(caught.value)
-        assert caught.value.__suppress_context__
+        assert caught.value.__context__ is None
 
     @pytest.mark.parametrize(
         ("text", "expected"),

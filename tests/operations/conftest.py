@@ -1,0 +1,7 @@
+"""Databases of each engine, as the tests of the lifecycle have them."""
+
+from __future__ import annotations
+
+from tests.lifecycle.conftest import clean_environment, places, ready_place
+
+__all__ = ["clean_environment", "places", "ready_place"]
