@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
 from agentdb.engine.channel import Around, Channel, Result, Work, settle
+from agentdb.engine.diagnosis import Connections
 from agentdb.engine.dialect import ConnectionLostError, Dialect, Target
 from agentdb.engine.steps import Steps
 from agentdb.engine.transaction import Transaction, open_transactions
@@ -85,6 +86,11 @@ class Client(ABC):
     @abstractmethod
     def _is_write(self, sql: str) -> bool:
         """Whether `sql` needs a channel that may write."""
+
+    @property
+    @abstractmethod
+    def connections(self) -> Connections:
+        """How many there are, and how many of them work."""
 
     def count_fallback(self) -> None:
         """A group or batch of writes is done one by one."""
