@@ -254,8 +254,10 @@ class _Look:
 
 def told(error: Exception) -> str:
     """What an error says, without secrets. Of one that is not ours only its kind is told: it may hold anything."""
-    name = type(error).__name__
-    return f"{name}: {redact(str(error))}" if isinstance(error, AgentDBError) else f"{name}."
+    if not isinstance(error, AgentDBError):
+        return f"{type(error).__name__}."
+    name = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == AgentDBError.__module__)
+    return f"{name}: {redact(str(error))}"
 
 
 def _no_answer(error: Exception, connections: Connections) -> Finding:
