@@ -5,6 +5,7 @@ from __future__ import annotations
 import nox
 
 nox.options.reuse_existing_virtualenvs = True
+nox.options.default_venv_backend = "virtualenv"  # pip takes hashes from constraints, and the wheel is tried with it
 nox.options.sessions = ["tests", "lint", "types", "wheel"]
 nox.needs_version = ">=2025.2"
 

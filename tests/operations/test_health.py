@@ -254,8 +254,9 @@ async def test_a_server_that_never_answers_is_down_in_time() -> None:
 
 async def test_a_held_lock_is_degraded_in_time(agent_db: Database, agent_db_engine: str, agent_db_url: str) -> None:
     """Reads go on; a deep look does not wait longer than it may, and is well once the lock is gone."""
+    await agent_db.health()  # connected
     async with locked(agent_db_engine, agent_db_url):
-        deep = await within(0.3, agent_db.health(deep=True, timeout=0.3))
+        deep = await within(1.5, agent_db.health(deep=True, timeout=1.5))
         shallow = await agent_db.health()
     after = await agent_db.health(deep=True, timeout=60)
 
