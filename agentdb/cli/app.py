@@ -12,6 +12,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from agentdb.cli import commands, keys
+from agentdb.cli.doctor import doctor
 from agentdb.cli.output import complain
 from agentdb.errors import AgentDBError
 
@@ -33,6 +34,7 @@ for command in (
     commands.history,
     commands.seed,
     commands.check,
+    doctor,
     commands.demo,
     keys.rotate_key,
 ):

@@ -71,7 +71,7 @@ async def status(*, url: Url = None, as_json: AsJson = False) -> None:
         {**asdict(found), "is_ready": found.is_ready},
         Table(
             [
-                *_place_rows(target),
+                *place_rows(target),
                 ("ready", f"yes, since {found.completed_at:%Y-%m-%d %H:%M:%S} UTC" if found.is_ready else "no"),
                 ("schema", found.schema_version or "none"),
                 ("pending", ", ".join(found.pending) or "none"),
@@ -203,14 +203,14 @@ def place_data(target: Target) -> dict[str, object]:
     return {"engine": target.dialect.title, "source": target.source, "location": target.shown}
 
 
-def _place_rows(target: Target) -> list[tuple[str, str]]:
+def place_rows(target: Target) -> list[tuple[str, str]]:
     named_by = {"argument": "--url", "default": "default: no setting names one"}.get(target.source, target.source)
     return [("engine", target.dialect.title), ("location", target.shown), ("named by", named_by)]
 
 
 def place_shown(target: Target) -> Table:
     """Which database a command worked on, for people."""
-    return Table(_place_rows(target))
+    return Table(place_rows(target))
 
 
 def _applied_shown(applied: tuple[str, ...]) -> list[str]:

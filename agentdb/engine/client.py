@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final, TypeVar
 from agentdb.engine.afterwork import Afterwork
 from agentdb.engine.call_limits import CallLimit
 from agentdb.engine.channel import Around, Channel, Result, Work
+from agentdb.engine.diagnosis import Connections
 from agentdb.engine.dialect import ConnectionLostError, Dialect, Target
 from agentdb.engine.steps import Steps
 from agentdb.engine.transaction import Transaction, open_transactions
@@ -106,6 +107,11 @@ class Client(ABC):
         Every connection is replaced then.
         """
         return False
+
+    @property
+    @abstractmethod
+    def connections(self) -> Connections:
+        """How many there are, and how many of them work."""
 
     def count_fallback(self) -> None:
         """A group or batch of writes is done one by one."""

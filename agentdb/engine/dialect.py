@@ -22,6 +22,7 @@ from agentdb.errors import AgentDBError, ConfigurationError, ConflictError, Sche
 
 if TYPE_CHECKING:
     from agentdb.engine.client import Client
+    from agentdb.engine.diagnosis import Diagnosis
     from agentdb.engine.introspection import Catalogue
     from agentdb.engine.orm import TortoiseClient
     from agentdb.engine.word_table import WordTable
@@ -165,6 +166,11 @@ class Dialect(ABC):
     @abstractmethod
     def catalogue(self) -> Catalogue:
         """How the engine tells its schema."""
+
+    @property
+    @abstractmethod
+    def diagnosis(self) -> Diagnosis:
+        """How the engine tells that it is well."""
 
     @abstractmethod
     async def lock_table(self, client: Client, table: str) -> None:

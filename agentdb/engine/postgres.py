@@ -31,6 +31,7 @@ from agentdb.errors import (
 
 if TYPE_CHECKING:
     from agentdb.engine.client import Client
+    from agentdb.engine.diagnosis import Diagnosis
     from agentdb.engine.introspection import Catalogue
     from agentdb.engine.orm import TortoiseClient
 
@@ -164,6 +165,12 @@ class PostgresDialect(Dialect):
     @property
     def catalogue(self) -> Catalogue:
         return PostgresCatalogue()
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        from agentdb.engine.postgres_diagnosis import PostgresDiagnosis
+
+        return PostgresDiagnosis()
 
     async def lock_table(self, client: Client, table: str) -> None:
         await client.execute_script(f'LOCK TABLE "{table}" IN SHARE ROW EXCLUSIVE MODE')

@@ -16,6 +16,7 @@ import asyncpg
 from agentdb.engine.afterwork import Afterwork
 from agentdb.engine.channel import Channel, settle
 from agentdb.engine.client import closed_handle, only_reads
+from agentdb.engine.diagnosis import Connections
 from agentdb.engine.dialect import no_database
 from agentdb.engine.embedded import EmbeddedServer, release_server, start_server
 from agentdb.engine.flight import MergingClient
@@ -94,6 +95,13 @@ class PostgresClient(MergingClient):
     def idle_connections(self) -> tuple[int, int]:
         """How many connections are open, and how many of them are idle."""
         return self._open_pool.sizes
+
+    @property
+    def connections(self) -> Connections:
+        if self._pool is None:  # it connects with the first statement
+            return Connections(0, 0, self._target.options.pool_size, 0)
+        opened, idle = self._pool.sizes
+        return Connections(opened - idle, idle, self._target.options.pool_size, self._pool.waiting)
 
     @property
     def _open_pool(self) -> PostgresPool:

@@ -60,6 +60,11 @@ class PostgresPool:
         """How many connections are open, and how many of them are idle."""
         return self._pool.get_size(), self._pool.get_idle_size() + len(self._aside)
 
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for one."""
+        return self._expected
+
     def idle(self) -> PostgresChannel | None:
         """A connection that nobody has to be waited for."""
         while self._aside:

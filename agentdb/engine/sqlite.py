@@ -44,6 +44,7 @@ from agentdb.errors import (
 if TYPE_CHECKING:
     from agentdb.engine.channel import Channel
     from agentdb.engine.client import Client
+    from agentdb.engine.diagnosis import Diagnosis
     from agentdb.engine.introspection import Catalogue
     from agentdb.engine.orm import TortoiseClient
 
@@ -174,6 +175,12 @@ class SqliteDialect(Dialect):
     @property
     def catalogue(self) -> Catalogue:
         return SqliteCatalogue()
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        from agentdb.engine.sqlite_diagnosis import SqliteDiagnosis
+
+        return SqliteDiagnosis()
 
     async def lock_table(self, client: Client, table: str) -> None:
         """Nothing to do: a write transaction has the whole file to itself."""

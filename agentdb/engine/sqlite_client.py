@@ -14,6 +14,7 @@ from agentdb.engine.call_limits import CallLimit
 from agentdb.engine.channel import Channel, settle
 from agentdb.engine.checkpoints import Checkpoints
 from agentdb.engine.client import Client, closed_handle, only_reads
+from agentdb.engine.diagnosis import Connections
 from agentdb.engine.group import Group
 from agentdb.engine.inline_reader import InlineReader
 from agentdb.engine.member import Member
@@ -98,6 +99,17 @@ class SqliteClient(Client):
         self._readers, self._idle_readers = [], []
         for _ in range(self._slots):
             self._reader_slots.release()
+
+    @property
+    def connections(self) -> Connections:
+        writers, readers, idle = int(self._writer is not None), len(self._readers), len(self._idle_readers)
+        writing = int(self.turns.is_taken)
+        return Connections(
+            in_use=readers - idle + writing,
+            idle=idle + writers - writing,
+            limit=self._slots + 1,
+            waiting=self.turns.waiting,
+        )
 
     def extend(self, load: Load) -> None:
         """Load an extension, which has been tried, into all connections, and into those that are opened later."""

@@ -61,6 +61,16 @@ class WriterQueue:
         self._watch: asyncio.TimerHandle | None = None
         self._group: Group | None = None
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody has a turn."""
+        return self._is_taken
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for theirs."""
+        return len(self._waiting)
+
     async def take(self) -> None:
         """Wait for a turn of one's own, until `give_back`."""
         if not self._is_taken:

@@ -62,6 +62,37 @@ async def read_readiness(session: Session) -> Readiness | None:
     return found
 
 
+async def read_applied(session: Session) -> list[tuple[str, str]]:
+    """The migrations that the database has, as (app, version), oldest first. A plain read."""
+    try:
+        rows = await session.fetch('SELECT "app", "version" FROM "aerich" ORDER BY "id"')
+    except MissingRelationError:
+        return []
+    return [(row["app"], row["version"].removesuffix(".py")) for row in rows]
+
+
+def objection(found: Readiness | None, shown: str) -> SchemaError | None:
+    """Why a service of this package's version may not use the database at `shown`; None if it may."""
+    ours = packaged_versions()[-1]
+    if found is None:
+        return SchemaError(
+            f"The database at {shown} is not ready: it is empty, or its owner is still migrating or "
+            "seeding it. Run `agentdb init`, connect without skip_sync, or wait for the owner with wait_s.",
+            found=None,
+            expected=ours,
+        )
+    if _number(found.version) < _number(ours):
+        return SchemaError(found=found.version, expected=ours)
+    if _number(found.compatible_since) > _number(ours):
+        return SchemaError(
+            f"Database schema is {found.version!r}, which no longer admits this agentdb of {ours!r}. "
+            "Upgrade the package.",
+            found=found.version,
+            expected=ours,
+        )
+    return None
+
+
 async def check_ready(session: Session) -> None:
     """Let a service of this package's version use the database.
 
@@ -70,28 +101,13 @@ async def check_ready(session: Session) -> None:
             stands in the place of a table, or acts on one.
         StorageError: It is damaged.
     """
-    ours = packaged_versions()[-1]
     await refuse_intruders(session)
-    found = await read_readiness(session)
-    if found is None:
-        raise SchemaError(
-            f"The database at {session.target.shown} is not ready: it is empty, or its owner is still migrating or "
-            "seeding it. Run `agentdb init`, connect without skip_sync, or wait for the owner with wait_s.",
-            found=None,
-            expected=ours,
-        )
-    if _number(found.version) < _number(ours):
-        raise SchemaError(found=found.version, expected=ours)
-    if _number(found.version) == _number(ours):
-        return
-    if _number(found.compatible_since) > _number(ours):
-        raise SchemaError(
-            f"Database schema is {found.version!r}, which no longer admits this agentdb of {ours!r}. "
-            "Upgrade the package.",
-            found=found.version,
-            expected=ours,
-        )
-    _logger.warning("The database is at %s, newer than this agentdb of %s, and admits it.", found.version, ours)
+    found, ours = await read_readiness(session), packaged_versions()[-1]
+    refusal = objection(found, session.target.shown)
+    if refusal is not None:
+        raise refusal
+    if found is not None and _number(found.version) > _number(ours):
+        _logger.warning("The database is at %s, newer than this agentdb of %s, and admits it.", found.version, ours)
 
 
 async def attach(target: Target, modules: tuple[str, ...], *, wait_s: float) -> Session:

@@ -17,6 +17,7 @@ from agentdb.engine import Session
 from agentdb.engine.dialect import APP, MissingRelationError
 from agentdb.engine.orm import ALIAS, TortoiseSession, adopt
 from agentdb.errors import AgentDBError, SchemaError, TransactionError
+from agentdb.lifecycle.attach import read_applied
 from agentdb.lifecycle.packaged import Direction, load_migration, migrations_directory, packaged_versions
 from agentdb.telemetry import logger
 
@@ -112,11 +113,7 @@ class Migrator:
         return packaged_versions(self._app, location=self._location)
 
     async def _rows(self) -> list[tuple[str, str]]:
-        try:
-            rows = await self._session.fetch('SELECT "app", "version" FROM "aerich" ORDER BY "id"')
-        except MissingRelationError:
-            return []
-        return [(row["app"], row["version"].removesuffix(".py")) for row in rows]
+        return await read_applied(self._session)
 
     def _after(self, version: str | None, applied: Sequence[str]) -> tuple[str, ...]:
         if version is None:
