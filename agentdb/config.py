@@ -268,6 +268,19 @@ class Settings(BaseSettings):
         "AGENTDB_TRANSACTION_TIMEOUT_S", default=5.0, meaning="Limit for one `db.transaction()`, in seconds."
     )
 
+    telemetry: Annotated[Literal["auto", "on", "off"], BeforeValidator(_words), _Accepted("auto, on or off")] = (
+        _variable(
+            "AGENTDB_TELEMETRY",
+            default="auto",
+            meaning="Spans and metrics by OpenTelemetry: `auto` when the program has set it up before it connects.",
+        )
+    )
+    slow_call_s: Annotated[
+        float | None, Field(ge=0, allow_inf_nan=False), _Accepted("a finite number of seconds, 0 or greater")
+    ] = _variable(
+        "AGENTDB_SLOW_CALL_S", default=None, meaning="Public calls that take longer are logged as warnings, in seconds."
+    )
+
     variables: Mapping[str, Secret] = Field(default_factory=dict, repr=False, exclude=True)
     """The whole environment as it was when these settings were loaded, `.env` included; not a setting itself."""
 

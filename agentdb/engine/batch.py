@@ -32,6 +32,8 @@ from agentdb.errors import (
     TransactionError,
     UnavailableError,
 )
+from agentdb.telemetry import fields
+from agentdb.telemetry.calls import count_retries
 
 MOST_FLIGHTS: Final = 4
 MOST_DOUBTS: Final = 3
@@ -121,13 +123,14 @@ class Batcher(Generic[ItemT, ResultT]):
     async def _sent(self, member: Member[ItemT, ResultT], timeout_s: float | None) -> ResultT | None:
         self._waiting.append(member)
         self._depart()
-        if timeout_s is None:
-            return await member.wait(partial(self._give_up, member))
-        timer = member.loop.call_later(timeout_s, self._be_late, member)
+        timer = None if timeout_s is None else member.loop.call_later(timeout_s, self._be_late, member)
         try:
             return await member.wait(partial(self._give_up, member))
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
+            if member.repeats:
+                count_retries(member.repeats)
 
     def _check_in(self) -> None:
         client = self._session.client
@@ -135,6 +138,7 @@ class Batcher(Generic[ItemT, ResultT]):
         client.check_loop()
         if client is not self._client:  # a handle may connect anew, in another event loop
             self._client, self._waiting, self._flights = client, deque(), {}
+            client.watch(self._waiting)
 
     def _give_up(self, member: Member[ItemT, ResultT]) -> bool:
         """Its caller was cancelled: whether it was not sent, and never will be."""
@@ -272,7 +276,7 @@ class Batcher(Generic[ItemT, ResultT]):
         try:
             member.on_commit(result)
         except Exception:
-            self._session.client.log.exception("A callback after a commit failed.")
+            self._session.client.log.exception("A callback after a commit failed.", extra=fields("callback_failed"))
 
     def _fail(
         self, flight: Flight[ItemT, ResultT], members: Sequence[Member[ItemT, ResultT]], error: Exception
@@ -329,6 +333,8 @@ class Batcher(Generic[ItemT, ResultT]):
         """Let them be the next to leave, except for those who no longer want to."""
         again = [member for member in members if not (member.is_late or member.is_given_up)]
         self._waiting.extendleft(reversed(again))
+        for member in again:
+            member.repeats += 1
         for member in members:
             if member.is_late:
                 member.refuse_late()

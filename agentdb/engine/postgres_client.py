@@ -21,6 +21,7 @@ from agentdb.engine.flight import MergingClient
 from agentdb.engine.postgres import PostgresTarget, dialect
 from agentdb.engine.postgres_channel import PostgresChannel
 from agentdb.engine.postgres_pool import PostgresPool
+from agentdb.telemetry.occupancy import Occupancy
 
 START_TIMEOUT_S: Final = 60.0
 """What an embedded server may take to be made, or to recover after a crash."""
@@ -69,6 +70,18 @@ class PostgresClient(MergingClient):
         server, self._server = self._server, None
         if server is not None:
             await asyncio.to_thread(release_server, server)
+
+    def occupancy(self) -> Occupancy | None:
+        if self._pool is None:
+            return None
+        size, idle = self._pool.sizes
+        return Occupancy(
+            idle=idle,
+            used=size - idle,
+            most=self._target.options.pool_size,
+            waiting=self.waiting_writes,
+            fallbacks=self.fallbacks,
+        )
 
     @property
     def idle_connections(self) -> tuple[int, int]:

@@ -17,6 +17,8 @@ from agentdb.engine.steps import Row, Steps
 from agentdb.engine.transaction import Transaction
 from agentdb.engine.values import seconds
 from agentdb.errors import DeadlineError, UnavailableError, UnsupportedError
+from agentdb.telemetry.calls import count_retries
+from agentdb.telemetry.occupancy import Occupancy
 
 if TYPE_CHECKING:
     from agentdb.engine.orm import TortoiseSession
@@ -103,6 +105,10 @@ class Session:
         """Disconnect. Closing twice is harmless."""
         self._is_open = False
         await settle(self.client.close())
+
+    def occupancy(self) -> Occupancy | None:
+        """How busy its connections and queues are; None while it is not connected."""
+        return self.client.occupancy()
 
     @contextmanager
     def use(self) -> Iterator[None]:
@@ -256,6 +262,7 @@ class Session:
             with retry:
                 if retry.num == 1:
                     raise first
+                count_retries()
                 return await attempt(limit)
         raise AssertionError("stamina gives at least one attempt")
 

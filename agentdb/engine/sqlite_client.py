@@ -22,6 +22,8 @@ from agentdb.engine.sqlite_opener import SqliteOpener
 from agentdb.engine.steps import Outcome, Steps
 from agentdb.engine.vectors import Load
 from agentdb.engine.writer import WriterQueue
+from agentdb.telemetry import fields
+from agentdb.telemetry.occupancy import Occupancy
 
 T = TypeVar("T")
 
@@ -86,13 +88,27 @@ class SqliteClient(Client):
                 for _ in range(self._slots):
                     await self._reader_slots.acquire()
         except TimeoutError:
-            self.log.warning("%s was closed under somebody who still used it.", self._target.shown)
+            told = fields("closed_by_force")
+            self.log.warning("%s was closed under somebody who still used it.", self._target.shown, extra=told)
             self.turns.stop()
         for channel in (writer, *self._readers):
             await settle(channel.close())
         self._readers, self._idle_readers = [], []
         for _ in range(self._slots):
             self._reader_slots.release()
+
+    def occupancy(self) -> Occupancy | None:
+        if self._writer is None:
+            return None
+        idle = len(self._idle_readers) + (not self.turns.is_taken)
+        return Occupancy(
+            idle=idle,
+            used=1 + len(self._readers) - idle,
+            most=1 + self._slots,
+            waiting=self.turns.waiting,
+            fallbacks=self.fallbacks,
+            checkpoints=self.checkpoints.finished if self.checkpoints is not None else 0,
+        )
 
     def extend(self, load: Load) -> None:
         """Load an extension, which has been tried, into all connections, and into those that are opened later."""

@@ -11,7 +11,8 @@ from agentdb.engine.group import LARGEST_GROUP, Group
 from agentdb.engine.member import Member
 from agentdb.engine.steps import Steps
 from agentdb.errors import AgentDBError
-from agentdb.telemetry import logger
+from agentdb.telemetry import fields, logger
+from agentdb.telemetry.calls import count_retries
 
 T = TypeVar("T")
 
@@ -60,6 +61,16 @@ class WriterQueue:
         self._watch: asyncio.TimerHandle | None = None
         self._group: Group | None = None
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody has the writer."""
+        return self._is_taken
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for it."""
+        return len(self._waiting)
+
     async def take(self) -> None:
         """Wait for a turn of one's own, until `give_back`."""
         if not self._is_taken:
@@ -91,7 +102,11 @@ class WriterQueue:
             member.loop.call_soon(self._next)
         elif self._timer is None:
             self._timer = member.loop.call_at(member.since + self._patience_s, self._lose_patience)
-        return await member.wait(member.give_up)
+        try:
+            return await member.wait(member.give_up)
+        finally:
+            if member.repeats:
+                count_retries(member.repeats)
 
     def close(self) -> None:
         """Answer all who have not had their turn, when it comes, that it is too late."""
@@ -186,4 +201,4 @@ def _tell(member: Member[Any]) -> None:
     try:
         member.tell()
     except Exception:
-        _logger.exception("A callback after a commit failed.")
+        _logger.exception("A callback after a commit failed.", extra=fields("callback_failed"))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from agentdb.engine import Batcher, Session, Steps
 from agentdb.engine.flight import ItemT
 from agentdb.errors import NotFoundError
 from agentdb.events import Event, Events
 from agentdb.sql import Statements
+from agentdb.telemetry.calls import Describe
 
 T = TypeVar("T")
 
@@ -18,7 +19,13 @@ _ACCESS: Final = Statements("access")
 
 
 class Service:
-    """A domain of one open database."""
+    """A domain of one open database.
+
+    Attributes:
+        described: What spans say about calls of some methods that succeeded, from their arguments by name.
+    """
+
+    described: ClassVar[Mapping[str, Describe]] = {}
 
     def __init__(self, session: Session, *, events: Events) -> None:
         self._session = session
