@@ -314,6 +314,19 @@ class Settings(BaseSettings):
         meaning="Limit for one call of a service or `db.run()` that is given no `timeout`, in seconds.",
     )
 
+    telemetry: Annotated[Literal["auto", "on", "off"], BeforeValidator(_words), _Accepted("auto, on or off")] = (
+        _variable(
+            "AGENTDB_TELEMETRY",
+            default="auto",
+            meaning="Spans and metrics by OpenTelemetry: `auto` when the program has set it up before it connects.",
+        )
+    )
+    slow_call_s: Annotated[
+        float | None, Field(ge=0, allow_inf_nan=False), _Accepted("a finite number of seconds, 0 or greater")
+    ] = _variable(
+        "AGENTDB_SLOW_CALL_S", default=None, meaning="Public calls that take longer are logged as warnings, in seconds."
+    )
+
     variables: Mapping[str, Secret] = Field(default_factory=dict, repr=False, exclude=True)
     """The whole environment as it was when these settings were loaded, `.env` included; not a setting itself."""
 

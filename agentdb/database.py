@@ -11,12 +11,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from agentdb.config import Settings
-from agentdb.engine import Session, resolve
+from agentdb.engine import Session, Target, resolve
 from agentdb.errors import ConfigurationError
 from agentdb.events import Events
 from agentdb.lifecycle.attach import attach, attach_original
 from agentdb.lifecycle.vault import vault_of
 from agentdb.secrets import Vault
+from agentdb.telemetry.observer import Observer, observer_of
 
 if TYPE_CHECKING:
     from agentdb.lifecycle.audit import Audit
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from agentdb.services.usage import UsageService
 
 T = TypeVar("T")
+ServiceT = TypeVar("ServiceT")
 
 MODULES: Final = ("agentdb.models",)
 
@@ -47,13 +49,24 @@ class Database:
         started: What the start did; None for a database that was only attached to.
     """
 
-    def __init__(self, session: Session, settings: Settings, vault: Vault, started: StartReport | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        settings: Settings,
+        vault: Vault,
+        started: StartReport | None,
+        *,
+        observer: Observer | None = None,
+    ) -> None:
         self.session = session
         self.settings = settings
         self.started = started
         self._vault = vault
         self._is_closed = False
         self.events = Events()
+        self._observer = observer or observer_of(settings, engine=session.dialect.title.lower())
+        if self._observer is not None:
+            self._watch(self._observer)
 
     # A domain is imported when it is first asked for: all of them take 30 ms, and most services use one or two.
 
@@ -62,42 +75,45 @@ class Database:
         """Who is calling, and what they may do."""
         from agentdb.services.access import AccessService
 
-        return AccessService(self.session, events=self.events, vault=self._vault, settings=self.settings)
+        service = AccessService(self.session, events=self.events, vault=self._vault, settings=self.settings)
+        return self._watched("access", service)
 
     @cached_property
     def catalog(self) -> CatalogService:
         """What language models there are, what they cost, and who provides them."""
         from agentdb.services.catalog import CatalogService
 
-        return CatalogService(self.session, events=self.events, vault=self._vault)
+        return self._watched("catalog", CatalogService(self.session, events=self.events, vault=self._vault))
 
     @cached_property
     def agents(self) -> AgentService:
         """Agents with their prompts and tools."""
         from agentdb.services.agents import AgentService
 
-        return AgentService(self.session, events=self.events, settings=self.settings, vault=self._vault)
+        service = AgentService(self.session, events=self.events, settings=self.settings, vault=self._vault)
+        return self._watched("agents", service)
 
     @cached_property
     def conversations(self) -> ConversationService:
         """Conversations and their messages."""
         from agentdb.services.conversations import ConversationService
 
-        return ConversationService(self.session, events=self.events, agents=self.agents)
+        service = ConversationService(self.session, events=self.events, agents=self.agents)
+        return self._watched("conversations", service)
 
     @cached_property
     def knowledge(self) -> KnowledgeService:
         """Resources, their chunks, and what is found in them."""
         from agentdb.services.knowledge import KnowledgeService
 
-        return KnowledgeService(self.session, events=self.events)
+        return self._watched("knowledge", KnowledgeService(self.session, events=self.events))
 
     @cached_property
     def usage(self) -> UsageService:
         """What model calls cost, and what is left of budgets."""
         from agentdb.services.usage import UsageService
 
-        return UsageService(self.session, events=self.events)
+        return self._watched("usage", UsageService(self.session, events=self.events))
 
     @property
     def can_keep_secrets(self) -> bool:
@@ -252,6 +268,18 @@ class Database:
     def _owner(self) -> Owner:
         return owner_of(self.session, self.settings)
 
+    def _watch(self, observer: Observer) -> None:
+        """Put watched methods before the plain ones, which those who are not watched call."""
+        begin = self.transaction
+        vars(self)["transaction"] = lambda: observer.around("transaction", begin())
+        observer.watch(self)
+        observer.opened(self.session)
+
+    def _watched(self, domain: str, service: ServiceT) -> ServiceT:
+        if self._observer is not None:
+            self._observer.watch(service, domain)
+        return service
+
 
 def connect(
     url: str | None = None,
@@ -365,22 +393,29 @@ class Connector:
             settings = settings.model_copy(update={"seed_directory": self._seed_directory})
         skip_sync = self._skip_sync if self._skip_sync is not None else settings.skip_sync_for(self._service)
         target = resolve(self._url, settings)
+        observer = observer_of(settings, engine=target.dialect.title.lower())
+        opened = self._opened if observer is None else observer.watched("connect", self._opened)
+        return await opened(target, settings, observer, skip_sync=skip_sync)
+
+    async def _opened(
+        self, target: Target, settings: Settings, observer: Observer | None, *, skip_sync: bool
+    ) -> Database:
         if self._schema == "original":
             if not skip_sync:
                 raise ConfigurationError('schema="original" only attaches to a database: pass skip_sync=True as well.')
             session = await attach_original(target, MODULES)
-            return Database(session, settings, Vault(None, mode="plain"), None)
+            return Database(session, settings, Vault(None, mode="plain"), None, observer=observer)
         if skip_sync:
             wait_s = self._wait_s if self._wait_s is not None else settings.wait_s
             session = await attach(target, MODULES, wait_s=wait_s)
             try:
-                return Database(session, settings, vault_of(session, settings), None)
+                return Database(session, settings, vault_of(session, settings), None, observer=observer)
             except BaseException:
                 await session.close()
                 raise
-        return await self._start(Session(target, create=True), settings)
+        return await self._start(Session(target, create=True), settings, observer)
 
-    async def _start(self, session: Session, settings: Settings) -> Database:
+    async def _start(self, session: Session, settings: Settings, observer: Observer | None) -> Database:
         await session.dialect.prepare(session.target, create_database=self._create_database)
         await session.open(MODULES)
         try:
@@ -390,4 +425,4 @@ class Connector:
         except BaseException:
             await session.close()
             raise
-        return Database(session, settings, vault, report)
+        return Database(session, settings, vault, report, observer=observer)

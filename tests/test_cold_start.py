@@ -19,6 +19,7 @@ NEEDLESS = {
     "aerich",
     "cryptography",
     "cyclopts",
+    "opentelemetry",
     "platformdirs",
     "pypika_tortoise",
     "rich",
@@ -33,6 +34,8 @@ NEEDLESS = {
     "agentdb.lifecycle.seed",
     "agentdb.models.tables",
     "agentdb.services.access",
+    "agentdb.telemetry.metrics",
+    "agentdb.telemetry.spans",
 }
 
 HEAD = """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from agentdb.engine.channel import GRACE_S
-from agentdb.telemetry import logger
+from agentdb.telemetry import fields, logger
 
 T = TypeVar("T")
 
@@ -71,4 +71,9 @@ class Afterwork:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            _logger.debug("What was left of a call ended with an error: %s", type(task.exception()).__name__)
+            failure = type(task.exception()).__name__
+            _logger.debug(
+                "What was left of a call ended with an error: %s",
+                failure,
+                extra=fields("afterwork_failed", error=failure),
+            )

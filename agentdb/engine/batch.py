@@ -34,6 +34,8 @@ from agentdb.errors import (
     TransactionError,
     UnavailableError,
 )
+from agentdb.telemetry import fields
+from agentdb.telemetry.calls import count_retries
 
 MOST_FLIGHTS: Final = 4
 
@@ -133,6 +135,8 @@ class Batcher(Generic[ItemT, ResultT]):
                 self._session.limits.remove(late)
             else:
                 timer.cancel()
+            if member.repeats:
+                count_retries(member.repeats)
 
     def _check_in(self) -> None:
         client = self._session.client
@@ -140,6 +144,7 @@ class Batcher(Generic[ItemT, ResultT]):
         client.check_loop()
         if client is not self._client:  # a handle may connect anew, in another event loop
             self._client, self._waiting, self._flights = client, deque(), {}
+            client.watch(self._waiting)
 
     def _give_up(self, member: Member[ItemT, ResultT]) -> bool:
         """Its caller was cancelled: whether it was not sent, and never will be."""
@@ -283,7 +288,7 @@ class Batcher(Generic[ItemT, ResultT]):
         try:
             member.on_commit(result)
         except Exception:
-            self._session.client.log.exception("A callback after a commit failed.")
+            self._session.client.log.exception("A callback after a commit failed.", extra=fields("callback_failed"))
 
     def _fail(
         self, flight: Flight[ItemT, ResultT], members: Sequence[Member[ItemT, ResultT]], error: Exception
@@ -347,6 +352,8 @@ class Batcher(Generic[ItemT, ResultT]):
         """Let them be the next to leave, except for those who no longer want to."""
         again = [member for member in members if not (member.is_late or member.is_given_up)]
         self._waiting.extendleft(reversed(again))
+        for member in again:
+            member.repeats += 1
         for member in members:
             if member.is_late:
                 member.refuse_late()

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from agentdb.engine.sqlite_files import beside
 from agentdb.engine.writer import WriterQueue
-from agentdb.telemetry import logger
+from agentdb.telemetry import fields, logger
 
 if TYPE_CHECKING:
     from agentdb.engine.sqlite_channel import SqliteChannel
@@ -46,6 +46,9 @@ class Checkpoints:
     Args:
         connect: Opens a connection for the background.
         writer: The writer's own connection, to be used in its turn.
+
+    Attributes:
+        finished: How many there were.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Checkpoints:
         turns: WriterQueue,
         writer: Callable[[], SqliteChannel | None],
     ) -> None:
+        self.finished = 0
         self._log = beside(database, "-wal")
         self._connect = connect
         self._turns = turns
@@ -105,8 +109,11 @@ class Checkpoints:
                 await self._truncate()
             elif self._commits:
                 await self._finish(self._channel)
+            self.finished += 1
         except sqlite3.Error as error:
-            _logger.debug("A checkpoint failed: %s", error)
+            _logger.debug(
+                "A checkpoint failed: %s", error, extra=fields("checkpoint_failed", error=type(error).__name__)
+            )
         finally:
             self._task, self._commits, self._size_then = None, 0, self._size()
 

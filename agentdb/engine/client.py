@@ -22,6 +22,7 @@ from agentdb.engine.steps import Steps
 from agentdb.engine.transaction import Transaction, open_transactions
 from agentdb.errors import DeadlineError, OutcomeUnknownError, StorageError, TransactionError, UnavailableError
 from agentdb.telemetry import logger
+from agentdb.telemetry.occupancy import Occupancy
 
 T = TypeVar("T")
 
@@ -74,6 +75,10 @@ class Client(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Disconnect. Closing twice is harmless."""
+
+    @abstractmethod
+    def occupancy(self) -> Occupancy | None:
+        """How busy it is; None while it is not connected. May be called from any thread."""
 
     @abstractmethod
     async def _take(self, *, writing: bool) -> Channel:

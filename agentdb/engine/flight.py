@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from contextlib import AbstractAsyncContextManager
 from copy import copy
 from typing import Final, Generic, Protocol, TypeVar
 
 from agentdb.engine.channel import Answer, Channel
 from agentdb.engine.client import Client
+from agentdb.engine.dialect import Target
 from agentdb.engine.retry import Doubts, in_doubt
 from agentdb.errors import AgentDBError, DeadlineError, OutcomeUnknownError
 
@@ -38,6 +39,19 @@ class InterruptibleChannel(Channel):
 
 class MergingClient(Client):
     """A client whose engine merges writes."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._queues: list[Sized] = []
+
+    def watch(self, queue: Sized) -> None:
+        """Count what waits in `queue`, as long as this client is used."""
+        self._queues.append(queue)
+
+    @property
+    def waiting_writes(self) -> int:
+        """How many writes wait for the next statement that takes them along."""
+        return sum(map(len, self._queues))
 
     @abstractmethod
     def lease(self) -> AbstractAsyncContextManager[InterruptibleChannel]:
@@ -94,6 +108,7 @@ class Member(Answer["ResultT | None"], Generic[ItemT, ResultT]):
         is_repeated: A flight that it was in met a conflict, and left once more.
         is_alone: That did not help, so it leaves alone.
         has_moved: It met a server that only reads, and looks for another one.
+        repeats: How often it had to leave again.
         doubts: How many connections were lost under it: it may have been done.
     """
 
@@ -103,7 +118,7 @@ class Member(Answer["ResultT | None"], Generic[ItemT, ResultT]):
         self.on_commit = on_commit
         self.flight: Flight[ItemT, ResultT] | None = None
         self.is_late = self.is_given_up = self.is_repeated = self.is_alone = self.has_moved = False
-        self.doubts = 0
+        self.repeats = self.doubts = 0
         self._timeout_s = timeout_s
 
     def refuse(self, error: BaseException) -> None:

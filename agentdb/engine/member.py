@@ -21,6 +21,7 @@ class Member(Answer[T]):
     """One unit of work on its way to the writer.
 
     Attributes:
+        repeats: How often it was run again.
         is_alone: It was in a group that failed, and is run again in one of its own.
         limit: The caller's own deadline.
     """
@@ -32,6 +33,7 @@ class Member(Answer[T]):
         self.steps = steps
         self.limit = limit
         self.since = self.loop.time()
+        self.repeats = 0
         self.is_alone = False
         self.is_given_up = False
         self.group: Group | None = None
@@ -44,6 +46,7 @@ class Member(Answer[T]):
 
     def again(self) -> None:
         """Let it be run once more, alone."""
+        self.repeats += 1
         self.error, self.result = None, None
         self.is_alone = True
         self._claim = threading.Lock()

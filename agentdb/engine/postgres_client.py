@@ -25,6 +25,7 @@ from agentdb.engine.postgres_channel import PostgresChannel
 from agentdb.engine.postgres_hosts import Hosts
 from agentdb.engine.postgres_pool import PostgresPool
 from agentdb.errors import StorageError
+from agentdb.telemetry.occupancy import Occupancy
 
 START_TIMEOUT_S: Final = 60.0
 """What an embedded server may take to be made, or to recover after a crash."""
@@ -80,6 +81,18 @@ class PostgresClient(MergingClient):
         server, self._server = self._server, None
         if server is not None:
             await asyncio.to_thread(release_server, server)
+
+    def occupancy(self) -> Occupancy | None:
+        if self._pool is None:
+            return None
+        found = self.connections
+        return Occupancy(
+            idle=found.idle,
+            used=found.in_use,
+            most=found.limit,
+            waiting=self.waiting_writes,
+            fallbacks=self.fallbacks,
+        )
 
     async def renew(self) -> None:
         """Let every later call have a new connection: the server of now is not, or no longer, the one to write to.

@@ -14,7 +14,7 @@ import asyncpg
 
 from agentdb.engine.client import closed_handle
 from agentdb.engine.postgres_channel import PostgresChannel, PostgresConnection
-from agentdb.telemetry import logger
+from agentdb.telemetry import fields, logger
 
 REST_S: Final = 60.0
 """After so long connections kept aside go back to the pool, which ends those that stay idle."""
@@ -107,7 +107,8 @@ class PostgresPool:
             await channel.calm(self._patience_s)
             await self._pool.release(channel.connection, timeout=self._patience_s)
         except Exception as error:  # the pool has ended the connection and will open another
-            _logger.debug("A connection could not be reused: %s", type(error).__name__)
+            told = fields("connection_dropped", error=type(error).__name__)
+            _logger.debug("A connection could not be reused: %s", type(error).__name__, extra=told)
 
     async def renew(self) -> None:
         """Use no connection of now again: those kept aside are ended, and those in use when they are given back."""
@@ -125,7 +126,8 @@ class PostgresPool:
         try:
             await asyncio.wait_for(self._close(), self._patience_s)
         except Exception as error:
-            _logger.warning("%s was closed by force: %s.", shown, type(error).__name__)
+            told = fields("closed_by_force", error=type(error).__name__)
+            _logger.warning("%s was closed by force: %s.", shown, type(error).__name__, extra=told)
             self._pool.terminate()
 
     async def _close(self) -> None:

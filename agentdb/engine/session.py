@@ -27,6 +27,8 @@ from agentdb.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from agentdb.telemetry.calls import count_retries
+from agentdb.telemetry.occupancy import Occupancy
 
 if TYPE_CHECKING:
     from agentdb.engine.orm import TortoiseSession
@@ -126,6 +128,10 @@ class Session:
         self._is_open = False
         await settle(self.client.close())
         self.limits.close()
+
+    def occupancy(self) -> Occupancy | None:
+        """How busy its connections and queues are; None while it is not connected."""
+        return self.client.occupancy()
 
     @contextmanager
     def use(self) -> Iterator[None]:
@@ -317,8 +323,14 @@ class Session:
         except StorageError as error:
             if self.client.joined() is not None or not await self.client.leave_standby(error):
                 raise
+            count_retries()
             return await attempt(limit)
-        return await self.repeats.run(partial(attempt, limit), first, doubts)
+
+        def again() -> Awaitable[T]:
+            count_retries()
+            return attempt(limit)
+
+        return await self.repeats.run(again, first, doubts)
 
     async def _connect(self) -> None:
         try:

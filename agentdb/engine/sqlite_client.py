@@ -25,6 +25,8 @@ from agentdb.engine.sqlite_opener import SqliteOpener
 from agentdb.engine.steps import Outcome, Steps
 from agentdb.engine.vectors import Load
 from agentdb.engine.writer import WriterQueue
+from agentdb.telemetry import fields
+from agentdb.telemetry.occupancy import Occupancy
 
 T = TypeVar("T")
 
@@ -91,7 +93,8 @@ class SqliteClient(Client):
                 for _ in range(self._slots):
                     await self._reader_slots.acquire()
         except TimeoutError:
-            self.log.warning("%s was closed under somebody who still used it.", self._target.shown)
+            told = fields("closed_by_force")
+            self.log.warning("%s was closed under somebody who still used it.", self._target.shown, extra=told)
             self.turns.stop()
         for channel in (writer, *self._readers):
             await settle(channel.close())
@@ -109,6 +112,19 @@ class SqliteClient(Client):
             idle=idle + writers - writing,
             limit=self._slots + 1,
             waiting=self.turns.waiting,
+        )
+
+    def occupancy(self) -> Occupancy | None:
+        if self._writer is None:
+            return None
+        found = self.connections
+        return Occupancy(
+            idle=found.idle,
+            used=found.in_use,
+            most=found.limit,
+            waiting=found.waiting,
+            fallbacks=self.fallbacks,
+            checkpoints=self.checkpoints.finished if self.checkpoints is not None else 0,
         )
 
     def extend(self, load: Load) -> None:

@@ -25,6 +25,7 @@ from agentdb.errors import (
     TransactionError,
     UnavailableError,
 )
+from agentdb.telemetry import fields
 
 if TYPE_CHECKING:
     from agentdb.engine.client import Client
@@ -195,7 +196,7 @@ class Transaction:
             try:
                 callback()
             except Exception:
-                self.client.log.exception("A callback after a commit failed.")
+                self.client.log.exception("A callback after a commit failed.", extra=fields("callback_failed"))
 
     async def end(self) -> None:
         """Undo it, unless it is over or being committed, and give the channel back."""
@@ -252,7 +253,8 @@ class Transaction:
         try:
             await self._channel.control(sql)
         except Exception as error:
-            self.client.log.debug("%s after a failure: %s", sql, type(error).__name__)
+            told = fields("rollback_failed", error=type(error).__name__)
+            self.client.log.debug("%s after a failure: %s", sql, type(error).__name__, extra=told)
             return False
         return True
 

@@ -12,7 +12,8 @@ from agentdb.engine.group import LARGEST_GROUP, Group
 from agentdb.engine.member import Member
 from agentdb.engine.steps import Steps
 from agentdb.errors import AgentDBError, OutcomeUnknownError
-from agentdb.telemetry import logger
+from agentdb.telemetry import fields, logger
+from agentdb.telemetry.calls import count_retries
 
 T = TypeVar("T")
 
@@ -102,7 +103,11 @@ class WriterQueue:
             member.loop.call_soon(self._next)
         elif self._timer is None:
             self._timer = member.loop.call_at(member.since + self._patience_s, self._lose_patience)
-        return await member.wait(member.give_up, in_doubt=_in_doubt)
+        try:
+            return await member.wait(member.give_up, in_doubt=_in_doubt)
+        finally:
+            if member.repeats:
+                count_retries(member.repeats)
 
     def close(self) -> None:
         """Answer all who have not had their turn, when it comes, that it is too late."""
@@ -203,4 +208,4 @@ def _tell(member: Member[Any]) -> None:
     try:
         member.tell()
     except Exception:
-        _logger.exception("A callback after a commit failed.")
+        _logger.exception("A callback after a commit failed.", extra=fields("callback_failed"))

@@ -15,7 +15,7 @@ from agentdb.engine.values import instant
 from agentdb.errors import SchemaError, UnavailableError
 from agentdb.lifecycle.intruders import refuse_intruders
 from agentdb.lifecycle.packaged import packaged_versions
-from agentdb.telemetry import logger
+from agentdb.telemetry import fields, logger
 
 _POLL_S: Final = 0.2
 _REQUEST_IDS: Final = frozenset(
@@ -107,7 +107,12 @@ async def check_ready(session: Session) -> None:
     if refusal is not None:
         raise refusal
     if found is not None and _number(found.version) > _number(ours):
-        _logger.warning("The database is at %s, newer than this agentdb of %s, and admits it.", found.version, ours)
+        _logger.warning(
+            "The database is at %s, newer than this agentdb of %s, and admits it.",
+            found.version,
+            ours,
+            extra=fields("newer_schema", version=found.version, expected=ours),
+        )
 
 
 async def attach(target: Target, modules: tuple[str, ...], *, wait_s: float) -> Session:

@@ -19,7 +19,7 @@ from agentdb.errors import InvalidInputError, SeedError
 from agentdb.lifecycle._csv_cells import Cell, Record, split
 from agentdb.lifecycle._csv_values import SCALARS, json_value, number_or_text
 from agentdb.lifecycle._text_file import bad_byte, content, inside
-from agentdb.telemetry import logger
+from agentdb.telemetry import fields, logger
 
 Kind = Literal["text", "integer", "money", "boolean", "json", "timestamp"]
 
@@ -229,6 +229,7 @@ class _Field:
                     self.sources.file,
                     self.line,
                     self.name,
+                    extra=fields("seed_kept_as_text", file=self.sources.file, line=self.line, column=self.name),
                 )
         return cell.text if cell.is_quoted else number_or_text(text)
 
@@ -259,6 +260,7 @@ class _Field:
                 self.line,
                 name,
                 self.name,
+                extra=fields("seed_variable_missing", file=self.sources.file, line=self.line, column=self.name),
             )
         elif not _is_text(value):
             raise self._error(f"Environment variable {name!r} is not UTF-8 text. Set it to text.")

@@ -19,7 +19,7 @@ from agentdb.engine.orm import ALIAS, TortoiseSession, adopt
 from agentdb.errors import AgentDBError, SchemaError, TransactionError
 from agentdb.lifecycle.attach import read_applied
 from agentdb.lifecycle.packaged import Direction, load_migration, migrations_directory, packaged_versions
-from agentdb.telemetry import logger
+from agentdb.telemetry import fields, logger
 
 if TYPE_CHECKING:
     from aerich import Command
@@ -85,7 +85,8 @@ class Migrator:
             for version in pending:
                 async with self._step(version):
                     await command._upgrade(client, f"{version}.py")
-                _logger.info("Applied migration %s of %s.", version, self._app)
+                told = fields("migration_applied", version=version, app=self._app)
+                _logger.info("Applied migration %s of %s.", version, self._app, extra=told)
         return pending
 
     async def downgrade(self, version: str | None = None) -> tuple[str, ...]:
@@ -106,7 +107,8 @@ class Migrator:
             for undo in undone:
                 async with self._step(undo):
                     await command.downgrade(version=-1, delete=False)
-                _logger.info("Took back migration %s of %s.", undo, self._app)
+                told = fields("migration_undone", version=undo, app=self._app)
+                _logger.info("Took back migration %s of %s.", undo, self._app, extra=told)
         return undone
 
     def _packaged(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from agentdb.errors import ConfigurationError, StorageError
 from agentdb.lifecycle.seed_files import SECRET_COLUMNS, SeedFiles, SeedRow, SeedTable
 from agentdb.models import Agent, Prompt, Record, Role, SeedEntry
 from agentdb.secrets import Vault
-from agentdb.telemetry import logger
+from agentdb.telemetry import fields, logger
 
 _EDITED: Final = ""  # no digest: a column that is not ours to update
 
@@ -228,6 +228,7 @@ class SeedWriter:
                 "or AGENTDB_SECRETS=plain to store secrets as they are.",
                 table.name,
                 column,
+                extra=fields("secret_left_empty", table=table.name, column=column),
             )
         self._has_warned = True
 

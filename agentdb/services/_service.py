@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from agentdb.engine import Batcher, Session, Steps
 from agentdb.engine.flight import ItemT
@@ -12,6 +12,7 @@ from agentdb.engine.queues import HotRow
 from agentdb.errors import NotFoundError, OutcomeUnknownError
 from agentdb.events import Event, Events
 from agentdb.sql import Statements
+from agentdb.telemetry.calls import Describe
 
 T = TypeVar("T")
 
@@ -19,7 +20,13 @@ _ACCESS: Final = Statements("access")
 
 
 class Service:
-    """A domain of one open database."""
+    """A domain of one open database.
+
+    Attributes:
+        described: What spans say about calls of some methods that succeeded, from their arguments by name.
+    """
+
+    described: ClassVar[Mapping[str, Describe]] = {}
 
     def __init__(self, session: Session, *, events: Events) -> None:
         self._session = session

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property, partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from agentdb.engine import Batcher, Steps
 from agentdb.engine.values import json_text, now
@@ -13,6 +13,7 @@ from agentdb.records import Charge
 from agentdb.services._charges import Outcome, Report, item_of, items_of, told
 from agentdb.services._conventions import Convention, tokens_of
 from agentdb.services._input import flag, identifier, optional_identifier, request_key, short_text
+from agentdb.services._model_call import model_call
 from agentdb.services._record_batch import Record, record_batcher
 from agentdb.services._reports import Reports
 from agentdb.services._reservations import Reservations
@@ -26,6 +27,8 @@ _STATEMENTS: Final = Statements("usage")
 
 class UsageService(Reservations, Reports):
     """Usage, its cost and budgets. Amounts are US dollars with ten decimals."""
+
+    described: ClassVar = {"record": model_call}
 
     @cached_property
     def _records(self) -> Batcher[Record, Outcome]:

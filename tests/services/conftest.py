@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,8 @@ import pytest
 from agentdb import Database, Model
 from agentdb.engine import Steps
 from agentdb.records import Conversation, User
+from agentdb.testing.factory import DatabaseFactory
+from tests.services.telling import Telling
 
 
 @pytest.fixture
@@ -67,3 +69,18 @@ def statements(agent_db: Database, monkeypatch: pytest.MonkeyPatch) -> list[str]
     monkeypatch.setattr(client, "query", lambda steps, **options: query(watched(steps), **options))
     monkeypatch.setattr(client, "write", lambda steps, **options: write(watched(steps), **options))
     return sent
+
+
+@pytest.fixture
+def telling(agent_db_engine: str, agent_db_factory: DatabaseFactory, monkeypatch: pytest.MonkeyPatch) -> Telling:
+    """What handles that are opened from now on tell OpenTelemetry."""
+    with agent_db_factory(engine=agent_db_engine):
+        pass  # from now on there is a template, and making it is not told
+    return Telling(monkeypatch)
+
+
+@pytest.fixture
+def watched_db(telling: Telling, agent_db_engine: str, agent_db_factory: DatabaseFactory) -> Iterator[Database]:
+    """A database that tells."""
+    with agent_db_factory(engine=agent_db_engine) as database:
+        yield database

@@ -119,6 +119,8 @@ class TestDefaults:
             "statement_timeout_s": 30,
             "transaction_timeout_s": 5,
             "call_timeout_s": 30,
+            "telemetry": "auto",
+            "slow_call_s": None,
         }
 
     def test_the_table_of_settings_has_one_described_row_per_setting(self) -> None:
@@ -163,6 +165,8 @@ class TestDefaults:
             "AGENTDB_STATEMENT_TIMEOUT_S": "30",
             "AGENTDB_TRANSACTION_TIMEOUT_S": "5",
             "AGENTDB_CALL_TIMEOUT_S": "30",
+            "AGENTDB_TELEMETRY": "auto",
+            "AGENTDB_SLOW_CALL_S": "not set",
         }
 
 
@@ -209,6 +213,8 @@ class TestDefaults:
         ("AGENTDB_STATEMENT_TIMEOUT_S", "0.5", "statement_timeout_s", 0.5),
         ("AGENTDB_TRANSACTION_TIMEOUT_S", "0.5", "transaction_timeout_s", 0.5),
         ("AGENTDB_CALL_TIMEOUT_S", "2.5", "call_timeout_s", 2.5),
+        ("AGENTDB_TELEMETRY", "Off", "telemetry", "off"),
+        ("AGENTDB_SLOW_CALL_S", "0", "slow_call_s", 0.0),
     ],
 )
 def test_each_variable_sets_its_setting(
@@ -395,6 +401,8 @@ class TestErrors:
             ("AGENTDB_ACQUIRE_TIMEOUT_S", "nan", "a finite number of seconds greater than 0"),
             ("AGENTDB_STATEMENT_TIMEOUT_S", "inf", "a finite number of seconds greater than 0"),
             ("AGENTDB_TRANSACTION_TIMEOUT_S", "5s", "a finite number of seconds greater than 0"),
+            ("AGENTDB_TELEMETRY", "yes", "auto, on or off"),
+            ("AGENTDB_SLOW_CALL_S", "-1", "a finite number of seconds, 0 or greater"),
             ("AGENTDB_POOL_SIZE", "0", "a whole number, 1 or greater"),
             ("AGENTDB_POOL_SIZE", "1.5", "a whole number, 1 or greater"),
             ("AGENTDB_DURABILITY", "slow", "full or fast"),

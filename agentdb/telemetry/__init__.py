@@ -1,4 +1,10 @@
-"""The names under which agentdb logs, and what must be hidden before a line leaves the process."""
+"""The names under which agentdb logs, and what must be hidden before a line leaves the process.
+
+A record that tells an event has it in fields of its own, for formatters that write JSON: `agentdb_event`, and what
+belongs to it, all with the prefix `agentdb_`. A record of `agentdb.calls` is about one public call and has
+`agentdb_operation`, `agentdb_engine`, `agentdb_handle`, `agentdb_duration_s`, `agentdb_retries`, `agentdb_rows` (None
+where a call gives no records) and `agentdb_error` (the class, None if it did not fail).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,7 @@ import logging
 import re
 from typing import Final, Literal, TypeAlias, get_args
 
-LoggerName: TypeAlias = Literal["agentdb", "agentdb.engine", "agentdb.migrate", "agentdb.seed"]
+LoggerName: TypeAlias = Literal["agentdb", "agentdb.calls", "agentdb.engine", "agentdb.migrate", "agentdb.seed"]
 LOGGER_NAMES: Final[tuple[LoggerName, ...]] = get_args(LoggerName)
 
 _HIDDEN: Final = "***"
@@ -62,3 +68,9 @@ def logger(name: LoggerName) -> logging.Logger:
     found = logging.getLogger(name)
     found.addFilter(_REDACTING)
     return found
+
+
+def fields(event: str, **values: str | float | None) -> dict[str, str | float | None]:
+    """What a record says apart from its message, as the `extra` of a log call."""
+    named = {"event": event, **values}
+    return {f"agentdb_{name}": redact(value) if isinstance(value, str) else value for name, value in named.items()}
