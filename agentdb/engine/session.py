@@ -181,6 +181,7 @@ class Session:
         *,
         timeout_s: float | None = None,
         on_commit: Callable[[T], None] | None = None,
+        is_short: bool = False,
     ) -> T:
         """Drive `steps` in one transaction, and again when the database could not do it just then.
 
@@ -189,13 +190,14 @@ class Session:
         Args:
             timeout_s: For the whole call with its repetitions; None for the transaction's own limit alone.
             on_commit: Called with the result once the outermost transaction is kept, never before.
+            is_short: They are a few indexed statements with little to store.
 
         Raises:
             DeadlineError: `timeout_s` has passed; nothing was done.
         """
         self._check_open()
         if timeout_s is None:
-            return await self._attempted(lambda _: self.client.write(steps, told=on_commit), None)
+            return await self._attempted(lambda _: self.client.write(steps, told=on_commit, is_short=is_short), None)
         committed: list[T] = []
 
         def told(result: T) -> None:
@@ -203,7 +205,9 @@ class Session:
             if on_commit is not None:
                 on_commit(result)
 
-        return await self._limited(lambda limit: self.client.write(steps, told=told, limit=limit), timeout_s, committed)
+        return await self._limited(
+            lambda limit: self.client.write(steps, told=told, limit=limit, is_short=is_short), timeout_s, committed
+        )
 
     def _check_open(self) -> None:
         if not self._is_open:

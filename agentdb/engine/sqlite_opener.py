@@ -64,7 +64,14 @@ class SqliteOpener:
         path = self._target.path
         if path is not None:
             _check_file(path, create=self._create)
-        connection = aiosqlite.connect(self._uri, uri=path is not None, isolation_level=None, timeout=LOCK_SLICE_S)
+        # The writer's is also used on the event loop's thread, in a turn of its own; see WriterQueue.
+        connection = aiosqlite.connect(
+            self._uri,
+            uri=path is not None,
+            isolation_level=None,
+            timeout=LOCK_SLICE_S,
+            check_same_thread=not is_writer,
+        )
         connection._thread.daemon = True  # a process that forgot `close()` still ends
         channel = SqliteChannel(connection, lock_timeout_s=self._target.options.acquire_timeout_s)
         try:

@@ -34,11 +34,12 @@ class Service:
         timeout: float | None,
         *,
         told: Callable[[T], Iterable[Event]] | None = None,
+        is_short: bool = False,
     ) -> T:
         """Drive steps in one transaction, and tell what happened once it is kept."""
 
         on_commit = None if told is None else partial(self._tell, told)
-        return await self._session.write(steps, timeout_s=timeout, on_commit=on_commit)
+        return await self._session.write(steps, timeout_s=timeout, on_commit=on_commit, is_short=is_short)
 
     async def _merged(
         self,
@@ -48,10 +49,11 @@ class Service:
         timeout: float | None,
         *,
         told: Callable[[T], Iterable[Event]],
+        is_short: bool = False,
     ) -> T:
         """Send `item` with what others send at this time if the engine merges writes, or else drive `steps`."""
         if not batcher.is_usable:
-            return await self._write(steps, timeout, told=told)
+            return await self._write(steps, timeout, told=told, is_short=is_short)
         result = await batcher.join(
             item,
             otherwise=lambda left: self._write(steps, left, told=told),

@@ -192,7 +192,7 @@ class UsageService(Reservations, Reports):
         steps, tell = partial(self._recorded, report), partial(told, report.user_id)
         outcome: Outcome
         if len(report.items) == 1:
-            outcome = await self._merged(self._records, Record(report), steps, timeout, told=tell)
+            outcome = await self._merged(self._records, Record(report), steps, timeout, told=tell, is_short=True)
         else:
             outcome = await self._write(steps, timeout, told=tell)
         return outcome.charge
