@@ -218,12 +218,14 @@ class Client(ABC):
         *,
         told: Callable[[T], None] | None = None,
         limit: CallLimit | None = None,
+        is_short: bool = False,
     ) -> T:
         """Drive `steps` in one transaction, or in a savepoint of the one that is joined.
 
         Args:
             told: Called with the result once it is kept.
             limit: The caller's own deadline, if it has one.
+            is_short: They are a few indexed statements with little to store.
 
         Raises:
             AgentDBError: Whatever the database said, translated; nothing was done, unless it is OutcomeUnknownError.

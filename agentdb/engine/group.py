@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from agentdb.engine.channel import HURRY_S
 from agentdb.engine.dialect import Dialect
 from agentdb.engine.member import Member
-from agentdb.engine.patience import Patience
+from agentdb.engine.patience import LOCK_SLICE_S, Patience
 from agentdb.engine.steps import Encode, Insert, Many, Query, Row, drive
 from agentdb.engine.transaction import commit_failure
 from agentdb.errors import AgentDBError, ConflictError, DeadlineError
@@ -100,14 +100,26 @@ class Group:
         self._is_over_limit = True
         self.stop()
 
-    # On the writer's thread.
+    def begin_at_once(self) -> bool:
+        """Begin without waiting; False, with nothing begun, where that cannot be: the thread will see why."""
+        try:
+            self._raw.execute("PRAGMA busy_timeout = 0")
+            try:
+                self._begin(self._raw)
+            finally:
+                self._raw.execute(f"PRAGMA busy_timeout = {int(LOCK_SLICE_S * 1000)}")
+        except sqlite3.Error:
+            return False
+        return True
+
+    # On the writer's thread, or on the event loop for one that has begun at once.
 
     def run(self) -> None:
         """Run all members, in one transaction, as far as time allows."""
         begun: list[Member[Any]] = []
         try:
-            self._patience.run(self._begin, self._raw)
-            self._begun_at = time.monotonic()
+            if self._begun_at is None:
+                self._patience.run(self._begin, self._raw)
             self._run_members(begun)
             self._check_running()
         except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -122,6 +134,7 @@ class Group:
         if raw.in_transaction:  # an earlier rollback was refused
             raw.execute("ROLLBACK")
         raw.execute(self._dialect.begin(None))
+        self._begun_at = time.monotonic()
 
     def _run_members(self, begun: list[Member[Any]]) -> None:
         until = time.monotonic() + LONGEST_S

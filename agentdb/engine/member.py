@@ -22,15 +22,22 @@ class Member(Answer[T]):
 
     Attributes:
         repeats: How often it was run again.
+        is_short: It is a few indexed statements with little to store.
         is_alone: It was in a group that failed, and is run again in one of its own.
         limit: The caller's own deadline.
     """
 
     def __init__(
-        self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None, limit: CallLimit | None
+        self,
+        steps: Callable[[], Steps[T]],
+        *,
+        told: Callable[[T], None] | None,
+        limit: CallLimit | None,
+        is_short: bool,
     ) -> None:
         super().__init__()
         self.steps = steps
+        self.is_short = is_short
         self.limit = limit
         self.since = self.loop.time()
         self.repeats = 0

@@ -218,6 +218,7 @@ class Session:
         on_commit: Callable[[T], None] | None = None,
         is_keyed: bool = False,
         row: HotRow | None = None,
+        is_short: bool = False,
     ) -> T:
         """Drive `steps` in one transaction, and again when the database could not do it just then.
 
@@ -229,6 +230,7 @@ class Session:
             is_keyed: The steps find out whether they were done before, and then do nothing: they are also repeated when
                 nobody knows whether they were done.
             row: What many callers may want to change at once; see `Queues`.
+            is_short: They are a few indexed statements with little to store.
 
         Raises:
             DeadlineError: `timeout_s` has passed; nothing was done.
@@ -245,7 +247,11 @@ class Session:
                 on_commit(result)
 
         return await self._limited(
-            lambda limit: self.client.write(steps, told=told, limit=limit), timeout_s, committed, doubts, row
+            lambda limit: self.client.write(steps, told=told, limit=limit, is_short=is_short),
+            timeout_s,
+            committed,
+            doubts,
+            row,
         )
 
     def _check_open(self) -> None:

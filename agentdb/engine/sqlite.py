@@ -65,11 +65,13 @@ class SqliteOptions(Options):
         readers: Reader connections at most; with 0 reads take turns with writes.
         inline_reads: Short reads run on the event loop's thread. Switch it off where the file lies on a slow or remote
             disk, which would hold up everything else.
+        inline_writes: With "fast", so do short writes that come alone. Switch it off there too.
     """
 
     durability: Literal["full", "fast"]
     readers: NonNegativeInt = 4
     inline_reads: bool = True
+    inline_writes: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,9 @@ class SqliteClient(Client):
         self._slots = target.options.readers if target.path else 0
         self._reader_slots = asyncio.Semaphore(self._slots)
         self.turns = WriterQueue(
+            self._group_of,
             self._run_group,
+            is_quick=target.options.inline_writes and (target.path is None or target.options.durability == "fast"),
             after=self._after_turn,
             redone=self.count_fallback,
             patience_s=target.options.acquire_timeout_s,
@@ -160,6 +162,7 @@ class SqliteClient(Client):
         *,
         told: Callable[[T], None] | None = None,
         limit: CallLimit | None = None,
+        is_short: bool = False,
     ) -> T:
         self._check_loop()
         joined = self.joined()
@@ -172,7 +175,7 @@ class SqliteClient(Client):
         if self._is_read_only and self._may_write():
             async with self._channel(writing=True):
                 pass  # it has another writer now
-        return await self.turns.write(steps, told=told, limit=limit)
+        return await self.turns.write(steps, told=told, limit=limit, is_short=is_short)
 
     def _inline_outcome(self, inline: InlineReader, steps: Callable[[], Steps[T]]) -> Outcome[T] | None:
         if self._writer is None:
@@ -183,11 +186,10 @@ class SqliteClient(Client):
             with self.dialect.translating():
                 raise error
 
-    def _run_group(self, members: list[Member[Any]], done: Callable[[Group], None]) -> Group:
+    def _group_of(self, members: list[Member[Any]]) -> Group:
         assert self._writer is not None
-        loop = asyncio.get_running_loop()
         options = self.options
-        group = Group(
+        return Group(
             members,
             self._writer.raw,
             dialect=self.dialect,
@@ -196,6 +198,10 @@ class SqliteClient(Client):
             lock_timeout_s=options.acquire_timeout_s,
         )
 
+    def _run_group(self, group: Group, done: Callable[[Group], None]) -> None:
+        assert self._writer is not None
+        loop = asyncio.get_running_loop()
+
         def work(_: sqlite3.Connection) -> None:
             try:
                 group.run()
@@ -203,7 +209,6 @@ class SqliteClient(Client):
                 loop.call_soon_threadsafe(done, group)
 
         self._writer.post(work)
-        return group
 
     def _after_turn(self) -> None:
         if self.checkpoints is not None and self._writer is not None:

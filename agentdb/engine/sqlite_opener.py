@@ -70,8 +70,14 @@ class SqliteOpener:
             if self._create and is_writer:
                 make_file(path)
             check_file(path)
-        place = file_uri(path) if path is not None else ":memory:"
-        connection = aiosqlite.connect(place, uri=path is not None, isolation_level=None, timeout=LOCK_SLICE_S)
+        # The writer's is also used on the event loop's thread, in a turn of its own; see WriterQueue.
+        connection = aiosqlite.connect(
+            file_uri(path) if path is not None else ":memory:",
+            uri=path is not None,
+            isolation_level=None,
+            timeout=LOCK_SLICE_S,
+            check_same_thread=not is_writer,
+        )
         connection._thread.daemon = True  # a process that forgot `close()` still ends
         channel = SqliteChannel(connection, lock_timeout_s=self._target.options.acquire_timeout_s)
         try:

@@ -21,17 +21,20 @@ _logger = logger("agentdb.engine")
 
 
 class GroupRunner(Protocol):
-    """What makes groups of members, and runs them on the writer's thread."""
+    """Runs groups of members on the writer's thread."""
 
-    def __call__(self, members: list[Member[Any]], done: Callable[[Group], None]) -> Group:
-        """Have them run, and call `done` on the event loop when they have."""
+    def __call__(self, group: Group, done: Callable[[Group], None]) -> None:
+        """Have it run, and call `done` on the event loop when it has."""
 
 
 class WriterQueue:
     """Turns at the writer.
 
     Args:
-        run: Runs members in one transaction.
+        make: Makes a group of members that share a transaction.
+        run: Runs it.
+        is_quick: Whether a commit does not wait for the disk, so that a short write which comes alone may run on the
+            event loop's thread: the hop to the writer's and back takes longer.
         after: Called after each turn.
         redone: Called when a group was rolled back, so that its members are run again one by one.
         patience_s: How long a member waits for its turn.
@@ -41,15 +44,20 @@ class WriterQueue:
 
     def __init__(
         self,
+        make: Callable[[list[Member[Any]]], Group],
         run: GroupRunner,
         *,
+        is_quick: bool,
         after: Callable[[], None],
         redone: Callable[[], None],
         patience_s: float,
         impatient: Callable[[], AgentDBError],
         closed: Callable[[], AgentDBError],
     ) -> None:
+        self._make = make
         self._run = run
+        self._is_quick = is_quick
+        self._was_alone = False
         self._after = after
         self._redone = redone
         self._patience_s = patience_s
@@ -92,10 +100,15 @@ class WriterQueue:
         self._next()
 
     async def write(
-        self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None, limit: CallLimit | None
+        self,
+        steps: Callable[[], Steps[T]],
+        *,
+        told: Callable[[T], None] | None,
+        limit: CallLimit | None,
+        is_short: bool,
     ) -> T:
         """Run a unit of work, together with others that wait at the same time."""
-        member = Member(steps, told=told, limit=limit)
+        member = Member(steps, told=told, limit=limit, is_short=is_short)
         self._waiting.append(member)
         if not self._is_taken:
             self._is_taken = True
@@ -127,11 +140,21 @@ class WriterQueue:
                     turn.set_result(None)
                     return
             elif members := self._gathered():
-                self._group = self._run(members, self._finish)
-                if self._watch is None:
-                    self._watch_over(self._group)
+                self._start(members)
                 return
         self._is_taken = False
+
+    def _start(self, members: list[Member[Any]]) -> None:
+        group = self._group = self._make(members)
+        # Where several write at a time, one that happens to come alone would keep the others from the loop.
+        was_alone, self._was_alone = self._was_alone, len(members) == 1
+        if self._is_quick and was_alone and self._was_alone and members[0].is_short and group.begin_at_once():
+            group.run()
+            self._finish(group)
+            return
+        self._run(group, self._finish)
+        if self._watch is None:
+            self._watch_over(group)
 
     def _watch_over(self, group: Group) -> None:
         """Stop it when its time is over. One timer serves many groups: each would end long before its own."""

@@ -29,6 +29,9 @@ MAX_CHARACTERS: Final = 64_000_000
 _TURN: Final = 250
 _FIELDS: Final = frozenset({"role", "content", "parent_id"})
 
+_SHORT_CHARACTERS: Final = 16 * 1024
+"""Longer content takes longer to store than SQLite's statements take otherwise."""
+
 
 class AppendedMany(NamedTuple):
     """The ids of messages that were added, or the rows that an earlier call wrote."""
@@ -90,8 +93,10 @@ class Messages(Service):
         steps, told = partial(self._append, place, sent, expected, key), partial(appending.told, place)
         appended: Appended
         if expected is None:
-            append = Append(place, sent, key)
-            appended = await self._merged(self._appends, append, steps, timeout, told=told, row=place.row)
+            item, is_short = Append(place, sent, key), len(sent.content) <= _SHORT_CHARACTERS
+            appended = await self._merged(
+                self._appends, item, steps, timeout, told=told, row=place.row, is_short=is_short
+            )
         else:
             appended = await self._write(steps, timeout, told=told, request_id=key, row=place.row)
         return appended.message()

@@ -45,6 +45,7 @@ class Service:
         request_id: str | None = None,
         is_keyed: bool = False,
         row: HotRow | None = None,
+        is_short: bool = False,
     ) -> T:
         """Drive steps in one transaction, and tell what happened once it is kept.
 
@@ -52,6 +53,7 @@ class Service:
             request_id: By which the steps find out whether they were done before.
             is_keyed: They find out even without one.
             row: What others change as often.
+            is_short: They are a few indexed statements with little to store.
         """
         self._session.has_written = True
         on_commit = None if told is None else partial(self._tell, told)
@@ -62,6 +64,7 @@ class Service:
                 on_commit=on_commit,
                 is_keyed=is_keyed or request_id is not None,
                 row=row,
+                is_short=is_short,
             )
         except OutcomeUnknownError as error:
             error.request_id = request_id
@@ -76,11 +79,12 @@ class Service:
         *,
         told: Callable[[T], Iterable[Event]],
         row: HotRow,
+        is_short: bool = False,
     ) -> T:
         """Send `item` with what others send at this time if the engine merges writes, or else drive `steps`."""
 
         async def drive(left: float | None) -> T:
-            return await self._write(steps, left, told=told, request_id=item.request_id, row=row)
+            return await self._write(steps, left, told=told, request_id=item.request_id, row=row, is_short=is_short)
 
         if not batcher.is_usable:
             return await drive(timeout)

@@ -195,7 +195,8 @@ class UsageService(Reservations, Reports):
         steps, tell, row = partial(self._recorded, report), partial(told, report.user_id), ("User", report.user_id)
         outcome: Outcome
         if len(report.items) == 1:
-            outcome = await self._merged(self._records, Record(report), steps, timeout, told=tell, row=row)
+            record = Record(report)
+            outcome = await self._merged(self._records, record, steps, timeout, told=tell, row=row, is_short=True)
         else:
             outcome = await self._write(steps, timeout, told=tell, request_id=report.request_id, row=row)
         return outcome.charge

@@ -1,0 +1,123 @@
+"""Short writes on the event loop's own thread, where a commit does not wait for the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import pytest
+
+from agentdb.engine import Query, Session, Steps
+from agentdb.errors import ConflictError
+from tests.engine.engines import file_of, names, opened
+
+INSERT = 'INSERT INTO "Role" ("name") VALUES (?1) RETURNING "id"'
+
+
+def add(name: str, found: list[int]) -> Steps[None]:
+    """One role, and on which thread it is added."""
+    found.append(threading.get_ident())
+    yield Query(INSERT, [name])
+
+
+@pytest.fixture
+async def session(sqlite_url: str) -> AsyncIterator[Session]:
+    """A session whose commits do not wait."""
+    async with opened(sqlite_url, durability="fast") as made:
+        yield made
+
+
+async def where(session: Session, *written: str, is_short: bool = True) -> list[bool]:
+    """Of writes one after another, which ran on this thread."""
+    found: list[int] = []
+    for name in written:
+        await session.write(partial(add, name, found), is_short=is_short)
+    return [one == threading.get_ident() for one in found]
+
+
+async def test_a_write_that_follows_a_lone_one_runs_where_it_is_asked_for(session: Session, sqlite_url: str) -> None:
+    """The first one cannot know yet whether others come with it."""
+    found = await where(session, "a", "b", "c")
+
+    assert found == [False, True, True]
+    assert {"a", "b", "c"} <= set(await names(sqlite_url))
+
+
+async def test_a_write_that_may_be_long_does_not(session: Session) -> None:
+    """Only who calls knows what is short."""
+    found = await where(session, "a", "b", "c", is_short=False)
+
+    assert found == [False, False, False]
+
+
+@pytest.mark.parametrize("options", [{"durability": "full"}, {"durability": "fast", "inline_writes": "false"}])
+async def test_a_write_whose_commit_waits_does_not(sqlite_url: str, options: dict[str, str]) -> None:
+    """Nor does any where it was switched off."""
+    async with opened(sqlite_url, **options) as session:
+        found = await where(session, "a", "b", "c")
+
+    assert found == [False, False, False]
+
+
+async def test_writes_of_many_callers_share_commits(session: Session) -> None:
+    """One that happens to come alone among them would keep the others from the loop."""
+    await where(session, "a", "b")
+    found: list[int] = []
+    rounds = [[f"{turn}-{caller}" for caller in range(8)] for turn in range(5)]
+    for written in rounds:
+        await asyncio.gather(*[session.write(partial(add, name, found), is_short=True) for name in written])
+
+    assert threading.get_ident() not in found
+    assert session.client.fallbacks == 0
+
+
+async def test_a_lock_that_another_process_holds_keeps_nobody_from_the_loop(session: Session, sqlite_url: str) -> None:
+    """The write waits on the writer's thread."""
+    await where(session, "a", "b")
+    found: list[int] = []
+    turns = 0
+    with closing(sqlite3.connect(file_of(sqlite_url), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writing = asyncio.create_task(session.write(partial(add, "c", found), is_short=True))
+        while turns < 20:
+            await asyncio.sleep(0.01)
+            turns += 1
+        is_waiting = not writing.done()
+        other.execute("ROLLBACK")
+        await writing
+
+    assert is_waiting
+    assert found
+    assert threading.get_ident() not in found
+    assert "c" in await names(sqlite_url)
+
+
+async def test_a_refused_write_leaves_nothing_open(session: Session, sqlite_url: str) -> None:
+    """The next one begins anew, on either thread."""
+    await where(session, "a", "b")
+    with pytest.raises(ConflictError):
+        await where(session, "a")
+    found = await where(session, "c", "d")
+
+    assert found == [True, True]
+    assert len(await names(sqlite_url)) == len(set(await names(sqlite_url)))
+
+
+async def test_a_write_is_told_after_its_commit(session: Session, sqlite_url: str) -> None:
+    """Another connection sees it when its caller is told."""
+    await where(session, "a", "b")
+    seen: list[int] = []
+
+    def look(_: Any) -> None:
+        with closing(sqlite3.connect(file_of(sqlite_url))) as other:
+            seen.append(other.execute("""SELECT count(*) FROM "Role" WHERE "name" = 'c'""").fetchone()[0])
+
+    told: Callable[[Any], None] = look
+    await session.write(partial(add, "c", []), is_short=True, on_commit=told)
+
+    assert seen == [1]
