@@ -33,9 +33,13 @@ DEVELOPMENT_MODULES: Final = ("hypothesis", "sqlalchemy", "nox", "mypy", "ruff",
 NEED_AN_EXTRA: Final = {
     "agentdb.engine.postgres_channel": "asyncpg",
     "agentdb.engine.postgres_client": "asyncpg",
+    "agentdb.engine.postgres_hosts": "asyncpg",
+    "agentdb.engine.postgres_migration": "asyncpg",
     "agentdb.engine.postgres_pool": "asyncpg",
     "agentdb.engine.postgres_errors": "asyncpg",
     "agentdb.engine.postgres_orm": "asyncpg",
+    "agentdb.telemetry.metrics": "opentelemetry",
+    "agentdb.telemetry.spans": "opentelemetry",
     "agentdb.testing.plugin": "pytest",
 }
 """Modules that serve an extra, with the package that they cannot do without."""

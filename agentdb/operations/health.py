@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any, Final, Literal, TypeAlias
 
 from agentdb.engine import Session
+from agentdb.engine.channel import settle
 from agentdb.engine.diagnosis import Connections, Finding
 from agentdb.engine.dialect import APP
 from agentdb.engine.steps import Query, Steps
@@ -213,7 +214,7 @@ class _Look:
             rows = await self._session.query(lambda: self._stored(key), is_short=True)
         finally:
             if is_stored:  # or may be, when it was cancelled
-                await self._session.write(lambda: self._delete(key))
+                await settle(self._session.write(lambda: self._delete(key)))  # also if it is cancelled only now
         if rows != [number]:
             self.found(_LOST)
             return

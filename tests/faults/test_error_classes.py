@@ -6,7 +6,10 @@ Each is met in a caller's own transaction, where nothing is repeated, and in `db
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 
 import pytest
@@ -120,13 +123,26 @@ async def test_a_file_that_is_no_database(request: pytest.FixtureRequest) -> Non
     assert not caught.value.is_retryable
 
 
+@contextmanager
+def few_files() -> Iterator[None]:
+    """Inside the block this process can open no further file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    spare = os.dup(0)  # the smallest number that is free
+    os.close(spare)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (spare, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 async def test_a_file_that_cannot_be_opened(request: pytest.FixtureRequest) -> None:
-    """It was moved to where nobody finds it when further connections are opened."""
+    """The process has too many files open when further connections are opened."""
     async with on_sqlite(request) as place, agentdb.connect(place.url) as db:
-        place.file.unlink()
-        place.file.symlink_to("nowhere/agent.db")
-        reports = [db.usage.report(by="user", since=JANUARY, until=FEBRUARY) for _ in range(4)]
-        found = await asyncio.gather(*reports, return_exceptions=True)
+        await db.usage.report(by="user", since=JANUARY, until=FEBRUARY)  # which opens one, and imports what it needs
+        with few_files():
+            reports = [db.usage.report(by="user", since=JANUARY, until=FEBRUARY) for _ in range(4)]
+            found = await asyncio.gather(*reports, return_exceptions=True)
         repetitions = db.session.repeats.count
     errors = [one for one in found if isinstance(one, StorageError)]
 

@@ -188,7 +188,7 @@ def test_a_url_begins_with_its_engine(locate: Locate, url: str) -> None:
         (
             "sqlite:///a.db?journal_mode=off",
             "journal_mode",
-            "acquire_timeout_s, connect_timeout_s, durability, inline_reads, inline_writes, readers",
+            "acquire_timeout_s, call_timeout_s, connect_timeout_s, durability, inline_reads, inline_writes, readers",
         ),
         ("sqlite:///a.db?durability=none", "durability", "durability"),
         ("sqlite:///a.db?readers=-1", "readers", "readers"),
