@@ -271,7 +271,7 @@ class Database:
     def _watch(self, observer: Observer) -> None:
         """Put watched methods before the plain ones, which those who are not watched call."""
         begin = self.transaction
-        vars(self)["transaction"] = lambda: observer.around("transaction", begin())
+        vars(self)["transaction"] = lambda *, timeout=None: observer.around("transaction", begin(timeout=timeout))
         observer.watch(self)
         observer.opened(self.session)
 

@@ -46,7 +46,8 @@ async def rotate_key(
         place_shown(target),
         _counts_shown(use, done),
         *([_damage_shown(done)] if done and done.damaged else ()),
-        *([f"New key in {use.key_file}\nBack it up, apart from the database."] if done and use.key_file else ()),
+        *([f"{done.revoked} API keys were not used since, and stopped working."] if done and revoke_unused else ()),
+        *([f"New key in {use.key_file}\nBack it up, apart from the database."] if done and done.is_begun else ()),
         _advice(use),
         as_json=as_json,
     )
@@ -69,6 +70,16 @@ def _damage_shown(done: Rotation) -> str:
 
 
 def _advice(use: KeyUse) -> str:
+    if not use.remaining and use.previous_key_file is not None:
+        return (
+            f"The earlier key stays in {use.previous_key_file} until no transaction can need it. "
+            "Run the command again in a minute to have it removed; backups of before need it too."
+        )
+    if not use.remaining and use.key_file is None:
+        return (
+            f"All secrets are under the key {use.key_id}, and no other key is needed. To exchange it, set "
+            "AGENTDB_SECRET_KEY to a new one and AGENTDB_SECRET_KEY_PREVIOUS to this one, for all services."
+        )
     if not use.remaining:
         return "No other key is needed. If AGENTDB_SECRET_KEY_PREVIOUS is set, remove it."
     waiting = use.remaining.get("User.apiKey", {})

@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, TypeAlias
 from agentdb.engine.channel import GRACE_S
 from agentdb.engine.dialect import ConnectionLostError
 from agentdb.engine.flight import Cabin, Flight, ItemT, Member, MergingClient, ResultT, unanswered
-from agentdb.engine.retry import MOST_DOUBTS, in_doubt
+from agentdb.engine.retry import MOST_DOUBTS, UNDECIDED, in_doubt
 from agentdb.engine.session import Session, nothing_begun
 from agentdb.engine.steps import Steps
 from agentdb.engine.values import seconds
@@ -116,7 +116,7 @@ class Batcher(Generic[ItemT, ResultT]):
             return result
         try:
             return await otherwise(max(0.0, within_s - (time.monotonic() - since)))
-        except (DeadlineError, UnavailableError) as error:
+        except UNDECIDED as error:
             if member.doubts:  # what a lost connection had been given may be kept
                 raise in_doubt(error) from error
             raise
@@ -315,7 +315,12 @@ class Batcher(Generic[ItemT, ResultT]):
 
     async def _may_move(self, members: Sequence[Member[ItemT, ResultT]], error: StorageError) -> bool:
         """Whether they may find another server, which they do only once."""
-        return not any(member.has_moved for member in members) and await self._session.client.leave_standby(error)
+        if any(member.has_moved for member in members):
+            return False
+        try:
+            return await self._session.client.leave_standby(error)
+        except Exception:  # the handle was closed meanwhile
+            return False
 
     def _doubt(self, members: Sequence[Member[ItemT, ResultT]], error: AgentDBError) -> None:
         """Nobody knows whether it was done: those with a request_id find out by doing it again."""

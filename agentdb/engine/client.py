@@ -260,8 +260,11 @@ class Client(ABC):
             finally:
                 open_transactions.set(before)
                 transaction.tell()
-        except BaseException:
-            await self.afterwork.finish(transaction.end(), give_up=channel.abandon)
+        except BaseException as error:
+            try:
+                await self.afterwork.finish(transaction.end(), give_up=channel.abandon)
+            except asyncio.CancelledError as again:
+                raise again from (error.__cause__ if isinstance(error, asyncio.CancelledError) else error)
             raise
         await stack.aclose()
 

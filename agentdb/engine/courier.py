@@ -23,7 +23,7 @@ class Courier(Batcher[ItemT, ResultT]):
     def _depart(self) -> None:
         if self._client is None:
             return
-        looking = sum(flight.is_looking for flight in self._flights)
+        looking = sum(not flight.members for flight in self._flights)  # or about to look again
         for _ in range(self._ready(MOST_LOOKING) - looking if looking < MOST_LOOKING else 0):
             flight: Flight[ItemT, ResultT] = Flight(self._client, on_slow=self._depart)
             self._flights[flight] = asyncio.ensure_future(self._fly(flight))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from agentdb.engine import file_findings
 from agentdb.engine.diagnosis import Diagnosis, Finding, Severity, Vitals
 from agentdb.engine.postgres import PostgresTarget
+from agentdb.engine.tls import is_here
 
 if TYPE_CHECKING:
     from agentdb.engine.client import Client
@@ -59,7 +59,7 @@ class PostgresDiagnosis(Diagnosis):
             if target.directory.is_dir():
                 yield from file_findings.of_place(target.directory)
             return
-        strangers = [host for host, _ in target.hosts if not _is_this_machine(host)]
+        strangers = [host for host, _ in target.hosts if not is_here(host)]
         if strangers and target.options.sslmode not in ("verify-ca", "verify-full"):
             yield Finding(
                 "tls-unverified",
@@ -151,12 +151,3 @@ def _room(settings: Mapping[str, str], clients: Row) -> int:
 def _own(client: Client) -> int:
     connections = client.connections
     return connections.in_use + connections.idle
-
-
-def _is_this_machine(host: str) -> bool:
-    if host.startswith(("/", "@")) or host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import asyncpg
 
+from agentdb.engine.dialect import ConnectionLostError
 from agentdb.engine.postgres_errors import translated
 from agentdb.engine.tls import Tls
 from agentdb.engine.url import shown_authority
-from agentdb.errors import AgentDBError, ConfigurationError, UnavailableError
+from agentdb.errors import AgentDBError, ConfigurationError
 
 HEAD_START_S: Final = 0.5
 """A host that has not answered after so long goes on trying, beside the next one."""
@@ -121,7 +122,7 @@ class Hosts:
             connection.terminate()
             raise
         connection.terminate()
-        raise UnavailableError(
+        raise ConnectionLostError(
             f"{_shown(place)} is not what target_session_attrs={self._attributes} asks for: no server there "
             f"{_DEMANDS[self._attributes]} now."
         )
@@ -169,7 +170,7 @@ class Hosts:
         }
         told = "; ".join(f"{_shown(place)}: {error}" for place, error in ours.items())
         is_ours_to_change = any(isinstance(error, ConfigurationError) for error in ours.values())
-        kind = ConfigurationError if is_ours_to_change else UnavailableError
+        kind = ConfigurationError if is_ours_to_change else ConnectionLostError
         return kind(f"No connection could be made to any of the {len(ours)} hosts. {told}")
 
 

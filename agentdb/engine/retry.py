@@ -2,7 +2,7 @@
 
 Repeated is what was not done, and what is in doubt if it would find out by itself that it was done. Waits grow from
 20 ms to a second and are drawn at random from 0 on, so that those who failed together do not come back together. Who
-lost a row or a lock to somebody else tries again as long as there is time. A server that cannot be reached gets few
+lost a row or a lock to somebody else tries again for half a minute. A server that cannot be reached gets few
 repetitions, however many calls there are: it has to come up under them.
 """
 
@@ -14,14 +14,24 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from agentdb.engine.dialect import ConnectionLostError
-from agentdb.errors import AgentDBError, DeadlineError, OutcomeUnknownError, UnavailableError
+from agentdb.errors import (
+    AccessDeniedError,
+    AgentDBError,
+    ConfigurationError,
+    DeadlineError,
+    OutcomeUnknownError,
+    SchemaError,
+    StorageError,
+    TransactionError,
+    UnavailableError,
+)
 
 T = TypeVar("T")
 
 FIRST_WAIT_S: Final = 0.02
 LONGEST_WAIT_S: Final = 1.0
 LONGEST_S: Final = 30.0
-"""How long a call without a deadline of its own is repeated."""
+"""How long a call is repeated at most."""
 
 MOST_CONNECTIONS: Final = 15
 """How often one call is repeated because there was no connection."""
@@ -35,6 +45,17 @@ FLOOR: Final = 20
 """Of the calls of the last 10 s at most a tenth are repeated because there was no connection, but always so many."""
 
 _NO_CONNECTION: Final = ("57P03", "53300")
+
+UNDECIDED: Final = (
+    AccessDeniedError,
+    ConfigurationError,
+    DeadlineError,
+    SchemaError,
+    StorageError,
+    TransactionError,
+    UnavailableError,
+)
+"""Errors that say nothing about an earlier attempt, which may have been done."""
 
 
 def is_no_connection(error: BaseException) -> bool:
@@ -107,7 +128,7 @@ class Doubts:
 
     def confirmed(self, error: AgentDBError) -> AgentDBError:
         """`error`, unless it claims that nothing was done while an earlier attempt may have been."""
-        return in_doubt(error) if self.count and isinstance(error, (DeadlineError, UnavailableError)) else error
+        return in_doubt(error) if self.count and isinstance(error, UNDECIDED) else error
 
 
 class Repeats:

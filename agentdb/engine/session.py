@@ -15,7 +15,7 @@ from agentdb.engine.channel import settle
 from agentdb.engine.client import Client, closed_handle
 from agentdb.engine.dialect import Dialect, Target
 from agentdb.engine.queues import HotRow, Queues
-from agentdb.engine.retry import Doubts, Repeats
+from agentdb.engine.retry import Doubts, Repeats, in_doubt
 from agentdb.engine.steps import Row, Steps
 from agentdb.engine.transaction import Transaction
 from agentdb.engine.values import seconds
@@ -291,15 +291,26 @@ class Session:
             with self.limits.of(timeout_s) as limit:
                 return await self._attempted(attempt, limit, doubts, row)
         except asyncio.CancelledError as cancelled:
-            if doubts.met is not None:
-                raise cancelled from doubts.met
-            raise cancelled from (None if committed is None else cancelled.__cause__)
+            raise cancelled from self._left_unsaid(cancelled, doubts, committed)
         except TimeoutError as error:
             if not limit.is_late:
                 raise
             if committed:  # the deadline passed during COMMIT, which then succeeded
                 return committed[0]
             raise doubts.confirmed(self._missed(error, timeout_s, doubts, is_write=committed is not None)) from None
+
+    @staticmethod
+    def _left_unsaid(
+        cancelled: asyncio.CancelledError, doubts: Doubts, committed: Sequence[T] | None
+    ) -> BaseException | None:
+        """What whoever cancelled a call may want to know of it."""
+        if committed or committed is None:
+            return None if committed else doubts.met
+        if isinstance(cancelled.__cause__, OutcomeUnknownError):
+            return cancelled.__cause__
+        if doubts.count:
+            return in_doubt(doubts.met or DeadlineError("It was cancelled while it was repeated."))
+        return doubts.met or cancelled.__cause__
 
     def _missed(self, error: TimeoutError, timeout_s: float | None, doubts: Doubts, *, is_write: bool) -> AgentDBError:
         """What a caller is told whose deadline has passed."""
@@ -332,9 +343,14 @@ class Session:
             count_retries()
             return await attempt(limit)
 
-        def again() -> Awaitable[T]:
+        async def again() -> T:
             count_retries()
-            return attempt(limit)
+            try:
+                return await attempt(limit)
+            except StorageError as error:
+                if not await self.client.leave_standby(error):
+                    raise
+                return await attempt(limit)
 
         return await self.repeats.run(again, first, doubts)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from agentdb.engine import file_findings
 from agentdb.engine.diagnosis import Diagnosis, Finding, Vitals
 from agentdb.engine.sqlite import SqliteTarget
+from agentdb.engine.sqlite_files import beside
 
 if TYPE_CHECKING:
     from agentdb.engine.client import Client
@@ -30,12 +31,13 @@ class SqliteDiagnosis(Diagnosis):
         path = target.path
         if path is None or not path.is_file():
             return
-        files = [file for suffix in ("", "-wal", "-shm") if (file := _beside(path, suffix)).exists()]
+        files = [file for suffix in ("", "-wal", "-shm") if (file := beside(path, suffix)).exists()]
         for file in files:
             yield from file_findings.of_file(file)
-        yield from file_findings.of_directory(path.parent)
-        yield from file_findings.of_place(path.parent)
-        yield from _of_log(_beside(path, "-wal"))
+        directory = beside(path, "").parent
+        yield from file_findings.of_directory(directory)
+        yield from file_findings.of_place(directory)
+        yield from _of_log(beside(path, "-wal"))
 
     async def vitals(self, client: Client) -> Vitals:
         target = client.target
@@ -116,7 +118,3 @@ def _of_pages(told: list[str]) -> Iterator[Finding]:
             f"The file is damaged in {len(told)} places or more; first of them: {told[0]}.",
             "Stop its services, keep a copy, and restore a backup.",
         )
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)

@@ -67,6 +67,11 @@ class Tls:
                 "sslmode=verify-ca takes any name that the authority has signed, so it needs an authority of your own: "
                 "name its file with sslrootcert, or choose sslmode=verify-full."
             )
+        if self.sslrootcert == SYSTEM and self.sslmode != "verify-full":
+            raise ConfigurationError(
+                f"sslrootcert={SYSTEM} goes with sslmode=verify-full alone, found sslmode={self.sslmode}: anybody can "
+                "get a certificate of these authorities for a name of their own."
+            )
         if self.sslkey is not None and self.sslcert is None:
             raise ConfigurationError("sslkey is the key of a certificate: name its file with sslcert.")
 
@@ -85,9 +90,7 @@ class Tls:
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         # As in libpq, an authority that is named is asked under `require` too.
-        verifies = self.sslmode.startswith("verify") or (
-            self.sslmode == "require" and self.sslrootcert not in (None, SYSTEM)
-        )
+        verifies = self.sslmode.startswith("verify") or (self.sslmode == "require" and self.sslrootcert is not None)
         context.check_hostname = self.sslmode == "verify-full"
         context.verify_mode = ssl.CERT_REQUIRED if verifies else ssl.CERT_NONE
         if verifies:

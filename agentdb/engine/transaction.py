@@ -139,8 +139,8 @@ class Transaction:
             async with self._turn():
                 await self._control(f"RELEASE SAVEPOINT {name}")
         except BaseException:
-            await self._undo_soon(name)
             del self._callbacks[callbacks:]
+            await self._undo_soon(name)
             raise
         finally:
             self._depth -= 1
@@ -276,6 +276,8 @@ class Transaction:
 
     async def _roll_back_expired(self) -> None:
         async with self._busy:  # a running statement ends at the same deadline
+            if self._is_over:  # it ended while this waited, and its channel may serve somebody else
+                return
             self._end()
             await self._quietly("ROLLBACK")
             await self._free()  # nobody has to wait for the end of the block

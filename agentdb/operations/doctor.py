@@ -17,6 +17,7 @@ from agentdb.engine.diagnosis import Finding
 from agentdb.engine.file_findings import of_key_file
 from agentdb.engine.values import now
 from agentdb.errors import AgentDBError, ConfigurationError, MissingDriverError, SchemaError, StorageError
+from agentdb.lifecycle.intruders import find_intruders
 from agentdb.lifecycle.vault import vault_of
 from agentdb.operations.health import Health, Pulse, told
 from agentdb.operations.stored_secrets import secret_findings
@@ -114,6 +115,7 @@ class _Examination:
         if self.health.status == "down":
             return found
         found += await _answers(self._of_engine(session))
+        found += await _answers(_of_intruders(session))
         if self.health.schema_version is not None and not self.health.pending:
             found += await _answers(_of_schema(session, deep=self._deep))
             found += await _answers(secret_findings(session, vault, self._settings.secrets))
@@ -166,6 +168,16 @@ async def _answers(findings: AsyncIterator[Finding]) -> list[Finding]:
     except AgentDBError as error:
         found.append(_damaged(error) if _is_damage(error) else _unread(told(error)))
     return found
+
+
+async def _of_intruders(session: Session) -> AsyncIterator[Finding]:
+    for sentence in await find_intruders(session):
+        yield Finding(
+            "intruder",
+            "error",
+            sentence,
+            "Drop it if you know where it comes from; else restore a backup. Until then nothing attaches.",
+        )
 
 
 async def _of_schema(session: Session, *, deep: bool) -> AsyncIterator[Finding]:

@@ -19,11 +19,11 @@ import orjson
 
 from agentdb.engine import Row, Session, Steps
 from agentdb.engine.values import json_text, now
-from agentdb.errors import StorageError
+from agentdb.errors import ConfigurationError, StorageError
 from agentdb.lifecycle.seed_writer import column_digest
 from agentdb.lifecycle.start import LOCK_TIMEOUT_S, check_at_head
 from agentdb.operations.key_use import KeyUse, current_keyring, read_key_use
-from agentdb.secrets import Vault, key_id_of, place_of, unwrapped, wrapped
+from agentdb.secrets import Vault, is_sealed, key_id_of, place_of, unwrapped, wrapped
 from agentdb.sql import Statements
 
 _STATEMENTS: Final = Statements("secrets")
@@ -40,17 +40,19 @@ class Rotation:
         moved: Secrets that are sealed with the current key now, by place.
         revoked: API keys that nobody had used since the key was exchanged, and that nobody can use any more.
         damaged: Ids of rows whose secret does not open, by place; left as they are.
+        is_begun: Whether the key file beside the database got its new key now.
         use: What is needed afterwards.
     """
 
     moved: Mapping[str, int]
     revoked: int
     damaged: Mapping[str, tuple[int, ...]]
+    is_begun: bool
     use: KeyUse
 
     @property
     def is_done(self) -> bool:
-        """Whether the earlier key can be thrown away."""
+        """Whether nothing that is stored needs an earlier key."""
         return not self.use.remaining
 
 
@@ -91,20 +93,28 @@ class Rotator:
         current_keyring(self._vault)
         async with self._session.dialect.migration_lock(self._session.client, timeout_s=LOCK_TIMEOUT_S):
             await check_at_head(self._session)
-            if self._vault.key_file is not None:
-                self._vault.key_file.exchange()
+            key_file, is_begun = self._vault.key_file, False
+            if key_file is not None:
+                is_begun = not key_file.is_being_exchanged
+                if is_begun and revoke_unused:
+                    raise ConfigurationError(
+                        "No exchange of the key is under way, so no API key could be used since: all of them would "
+                        "stop working. Exchange the key first, and revoke later what was not used."
+                    )
+                key_file.exchange()
                 self._vault.reload()
             results = {column.name: await self._column(column) for column in _COLUMNS}
             revoked = await self._revoked() if revoke_unused else 0
             use = await read_key_use(self._session, self._vault)
-            if self._vault.key_file is not None and not use.remaining:
-                self._vault.key_file.forget_previous()
+            if key_file is not None and not use.remaining and key_file.is_settled:
+                key_file.forget_previous()
                 self._vault.reload()
                 use = await read_key_use(self._session, self._vault)
         return Rotation(
             moved={name: moved for name, (moved, _) in results.items()},
             revoked=revoked,
             damaged={name: damaged for name, (_, damaged) in results.items() if damaged},
+            is_begun=is_begun,
             use=use,
         )
 
@@ -147,6 +157,8 @@ class Rotator:
         """The value under the current key; None if it is already, or its key is not at hand, or it is plain."""
         sealed, current = _value_in(column, row), current_keyring(self._vault)
         key_id = key_id_of(sealed)
+        if key_id is None and is_sealed(sealed):
+            raise StorageError(f"{column.name} of row {row['id']} is damaged.", reason="corrupt")
         earlier = next((one for one in self._vault.previous if one.key_id == key_id), None)
         if earlier is None:
             return None

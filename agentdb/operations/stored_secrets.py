@@ -26,6 +26,7 @@ async def secret_findings(session: Session, vault: Vault | None, mode: SecretsMo
         vault: None if its key cannot be used.
     """
     key_id = vault.keyring.key_id if vault is not None and vault.keyring is not None else None
+    earlier = {one.key_id for one in vault.previous} if vault is not None else set()
     for table, column, value in _PLACES:
         rows = await session.fetch(
             f"""
@@ -38,6 +39,8 @@ async def secret_findings(session: Session, vault: Vault | None, mode: SecretsMo
             if row["key_id"] is None:
                 if mode == "sealed":
                     yield _unprotected(table, column, row["rows"])
+            elif row["key_id"] in earlier:
+                yield _being_exchanged(table, column, row["rows"], row["key_id"])
             elif row["key_id"] != key_id:
                 yield _of_another_key(table, column, row["rows"], row["key_id"], key_id)
 
@@ -48,6 +51,15 @@ def _unprotected(table: str, column: str, rows: int) -> Finding:
         "error",
         f"{rows} rows hold their secret as it is in {table}.{column}.",
         "Store them again to have them protected; until then they are not accepted either.",
+    )
+
+
+def _being_exchanged(table: str, column: str, rows: int, found: str) -> Finding:
+    return Finding(
+        "secrets-of-earlier-key",
+        "info",
+        f"{rows} values in {table}.{column} are protected with the earlier key {found}.",
+        "Run `agentdb rotate-key`. API keys move when they are used.",
     )
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from agentdb.config import Secret
 from agentdb.errors import ConfigurationError
 from agentdb.secrets.keyring import WHERE_KEYS_COME_FROM, Keyring
+
+SETTLED_S: Final = 60.0
+"""An open transaction may hold a secret under the old key, which nobody else sees before it ends."""
 
 
 class Keys(NamedTuple):
@@ -76,10 +80,12 @@ class KeyFile:
         try:
             if not self.is_being_exchanged:
                 _write_once(self.next, secrets.token_urlsafe(32) + "\n")
+                _give_to_owner_of(self.path, self.next)
             if not self.previous.exists():
                 os.link(self.path, self.previous)
                 _sync_directory(self.path.parent)
             if self.next.exists():
+                os.utime(self.next)  # for `is_settled`: it may have been made by a run that was killed
                 os.replace(self.next, self.path)
                 _sync_directory(self.path.parent)
             self.previous.chmod(0o600)
@@ -88,6 +94,11 @@ class KeyFile:
                 f"The key file {str(self.path)!r} cannot be exchanged: {error.strerror}. "
                 "Make its directory writable, and run the command again."
             ) from error
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the current key has been there so long that no transaction began before it."""
+        return time.time() - self.path.stat().st_mtime > SETTLED_S
 
     def forget_previous(self) -> None:
         """Remove the old key: what it protected cannot be read any more.
@@ -186,6 +197,13 @@ def _write_once(path: Path, text: str) -> None:
     finally:
         os.unlink(draft)
     _sync_directory(path.parent)
+
+
+def _give_to_owner_of(file: Path, new: Path) -> None:
+    # Root may run the command for a service that has an account of its own, which has to read the new key too.
+    owner, maker = file.stat(), new.stat()
+    if (owner.st_uid, owner.st_gid) != (maker.st_uid, maker.st_gid) and os.name != "nt":
+        os.chown(new, owner.st_uid, owner.st_gid)
 
 
 def _sync_directory(path: Path) -> None:

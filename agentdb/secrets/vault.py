@@ -53,12 +53,15 @@ class Vault:
 
     def renew(self) -> bool:
         """Read the key file again if it was exchanged since; whether it was."""
-        if self.key_file is None or not self.key_file.has_changed:
-            return False
         try:
-            self.reload()
+            return self._reloaded()
         except ConfigurationError:  # what is at hand is still good for what it protected
             return False
+
+    def _reloaded(self) -> bool:
+        if self.key_file is None or not self.key_file.has_changed:
+            return False
+        self.reload()
         return True
 
     def reload(self) -> None:
@@ -84,7 +87,7 @@ class Vault:
         """
         if self.mode == "plain":
             return _plain(api_key, "The API key")
-        self.renew()
+        self._reloaded()  # a key that was exchanged and cannot be read must not protect anything new
         return self._need_keyring("An API key cannot be stored or looked up").digest_api_key(api_key)
 
     def lookup_values(self, api_key: str) -> tuple[str, ...]:
@@ -111,7 +114,7 @@ class Vault:
         place = place_of(table, column, row_id)
         if self.mode == "plain":
             return _plain(text, f"The secret for {place}")
-        self.renew()
+        self._reloaded()  # a key that was exchanged and cannot be read must not protect anything new
         keyring = self._need_keyring(f"{place} cannot be sealed")
         return keyring.seal(text, table=table, column=column, row_id=row_id)
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from agentdb.engine import Steps
 from agentdb.engine.values import now
 from agentdb.records import CreatedUser, User
-from agentdb.secrets import new_api_key
+from agentdb.secrets import Secret, new_api_key
 from agentdb.services._access_part import ACTIVE, AccessPart, check_active, role_key
 from agentdb.services._input import budget_of, email_address, flag, optional_text, text
 from agentdb.sql import Statements
@@ -60,11 +60,10 @@ class NewUsers(AccessPart):
             "last_name": optional_text(last_name, "last_name"),
             "status": text(status, "status"),
             "budget": budget_of(budget),
-            "api_key": self._vault.protect_api_key(api_key.reveal()) if api_key else None,
         }
         if role is not None:
             role_key(role)
-        user = await self._write_alone(partial(self._create, values, role, email), timeout)
+        user = await self._write_alone(partial(self._create, values, api_key, role, email), timeout)
         return CreatedUser.model_validate({**dict(user), "api_key": api_key})
 
     async def login(
@@ -108,10 +107,14 @@ class NewUsers(AccessPart):
         check_active(user)
         return user
 
-    def _create(self, values: dict[str, Any], role: str | int | None, as_typed: str) -> Steps[User]:
+    def _create(
+        self, values: dict[str, Any], api_key: Secret | None, role: str | int | None, as_typed: str
+    ) -> Steps[User]:
+        # In the transaction, so that a secret key which is exchanged meanwhile is noticed.
+        stored = self._vault.protect_api_key(api_key.reveal()) if api_key else None
         yield from _STATEMENTS.rows(self._session, "lock_new_users")
         yield from self._check_free(values["email"], as_typed)
-        return (yield from self._insert(values, role))
+        return (yield from self._insert({**values, "api_key": stored}, role))
 
     def _log_in(self, values: dict[str, Any], as_typed: str) -> Steps[User]:
         yield from _STATEMENTS.rows(self._session, "lock_new_users")

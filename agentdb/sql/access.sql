@@ -204,7 +204,7 @@ RETURNING "id";
 -- One new e-mail address at a time, in all processes: whoever waited sees the one before. Not an index, because a
 -- database made by the original package has no unique one, and because the very first user is special. Ends with the
 -- transaction.
-SELECT pg_advisory_xact_lock(7018690069353751042) AS "locked";
+SELECT pg_advisory_xact_lock(7018690069353751043) AS "locked";
 
 -- name: lock_new_users (sqlite)
 -- Nothing to do: a write transaction holds the only write lock from its BEGIN on.

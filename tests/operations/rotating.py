@@ -37,6 +37,11 @@ class Keys:
             return configured()
         return configured(secret_key=self.current, secret_key_previous=self.previous)
 
+    def grow_old(self) -> None:
+        """Let the key of a file be so old that no open transaction can need the one before."""
+        if self.place.path is not None:
+            os.utime(f"{self.place.path}.key", (0, 0))
+
     def exchanged(self, count: int) -> Self:
         """What an operator sets for the next rotation."""
         return replace(self, current=f"key number {count} of these tests", previous=self.current)

@@ -293,6 +293,23 @@ class TestFiles:
 
         assert str(key) in found(await examined(file), "key-file-open").found
 
+    async def test_a_trigger_of_somebody_else(self, file: Path) -> None:
+        """Nothing attaches to such a file."""
+        await spoil(f"sqlite:///{file}", 'CREATE TRIGGER "theirs" AFTER INSERT ON "Message" BEGIN SELECT 1; END')
+        checkup = await examined(file)
+
+        assert "theirs" in found(checkup, "intruder").found
+        assert found(checkup, "intruder").severity == "error"
+
+    async def test_a_database_behind_a_link(self, file: Path, tmp_path: Path) -> None:
+        """Where it lies counts, and not where the link does."""
+        link = tmp_path / "link.db"
+        link.symlink_to(file)
+        file.parent.chmod(0o777)
+        checkup = await examined(link)
+
+        assert str(file.parent) in found(checkup, "directory-open").found
+
     async def test_a_directory_that_others_may_write_to(self, file: Path) -> None:
         """They may replace the database and its key."""
         file.parent.chmod(0o777)

@@ -111,6 +111,8 @@ async def test_a_killed_rotation_is_completed_by_the_next(keys: Keys) -> None:
                     points = await asyncio.to_thread(worker.answer)
                 code = await asyncio.to_thread(worker.ended)
             await moved_by_use(keys, secrets)
+            await finished(keys)
+            keys.grow_old()
             done = await finished(keys)
             await secrets.check(db)
 
@@ -236,9 +238,29 @@ async def test_files_are_for_their_owner_only(tmp_path: Any, clean_environment: 
     assert previous.read_text() == before
     assert {stat.S_IMODE(one.stat().st_mode) for one in tmp_path.glob("agent.db.key*")} == {0o600}
     await moved_by_use(keys, secrets)
+    early = await finished(keys)
+    keys.grow_old()
     done = await finished(keys)
 
+    assert early.use.remaining == {}
+    assert early.use.previous_key_file == previous
+    assert done.is_done
     assert done.use.previous_key_file is None
+    assert [one.name for one in tmp_path.glob("agent.db.key*")] == ["agent.db.key"]
+
+
+async def test_nothing_is_revoked_before_anybody_could_use_it(tmp_path: Any, clean_environment: None) -> None:
+    """The run that begins an exchange would end every API key."""
+    path = tmp_path / "agent.db"
+    path.touch()
+    keys = Keys(Place(f"sqlite:///{path}", path))
+    await owned(keys)
+    before = (tmp_path / "agent.db.key").read_text()
+    async with await look(f"sqlite:///{path}", settings=configured()) as db:
+        with pytest.raises(ConfigurationError, match="all of them would stop working"):
+            await db.rotate_key(revoke_unused=True)
+
+    assert (tmp_path / "agent.db.key").read_text() == before
     assert [one.name for one in tmp_path.glob("agent.db.key*")] == ["agent.db.key"]
 
 

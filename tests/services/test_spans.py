@@ -42,7 +42,7 @@ async def test_every_public_call_is_one_span(watched_db: Database, telling: Tell
             continue
         telling.forget()
         with suppress(Undo):
-            async with watched_db.transaction():
+            async with watched_db.transaction(timeout=5):
                 with suppress(agentdb.AgentDBError):
                     await named(name, call.fine(world))(watched_db)
                 raise Undo
