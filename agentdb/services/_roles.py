@@ -29,7 +29,11 @@ class Roles(AccessPart):
         Raises:
             DeadlineError: `timeout` has passed.
         """
-        roles = map(_role_of, await self._read(tables.Role.all, timeout))
+
+        async def work() -> list[Role]:
+            return list(map(_role_of, await tables.Role.all()))
+
+        roles = await self._read(work, timeout)
         return tuple(sorted(roles, key=lambda role: (role.display_order is None, role.display_order or 0, role.id)))
 
     async def policies(self, *, role: str | int | None = None, timeout: float | None = None) -> tuple[Policy, ...]:
@@ -45,13 +49,14 @@ class Roles(AccessPart):
         if role is not None:
             id_or_name(role, "role")
 
-        async def work() -> list[tables.Policy]:
-            if role is None:
-                return await tables.Policy.all().order_by("id")
-            granted = tables.RolePolicy.filter(role_id=(await _found(tables.Role, "role", role)).id)
-            return await tables.Policy.filter(id__in=await granted.values_list("policy_id", flat=True)).order_by("id")
+        async def work() -> tuple[Policy, ...]:
+            wanted = tables.Policy.all()
+            if role is not None:
+                granted = tables.RolePolicy.filter(role_id=(await _found(tables.Role, "role", role)).id)
+                wanted = wanted.filter(id__in=await granted.values_list("policy_id", flat=True))
+            return tuple(map(_policy_of, await wanted.order_by("id")))
 
-        return tuple(map(_policy_of, await self._read(work, timeout)))
+        return await self._read(work, timeout)
 
     async def create_role(self, name: str, *, display_order: int | None = None, timeout: float | None = None) -> Role:
         """Make a role that grants nothing yet.

@@ -8,6 +8,7 @@ from typing import ClassVar, Final, TypeVar
 
 from agentdb.engine import Batcher, Session, Steps
 from agentdb.engine.flight import ItemT
+from agentdb.engine.misread import reading
 from agentdb.engine.queues import HotRow
 from agentdb.errors import NotFoundError, OutcomeUnknownError
 from agentdb.events import Event, Events
@@ -103,11 +104,14 @@ class Service:
             self._events.publish(event)
 
     async def _read(self, work: Callable[[], Awaitable[T]], timeout: float | None) -> T:
-        return await self._session.read(work, timeout_s=timeout)
+        """Await queries and make their records, inside `work`, where a value that no column can hold is recognised."""
+        with reading():
+            return await self._session.read(work, timeout_s=timeout)
 
     async def _unit(self, work: Callable[[], Awaitable[T]], timeout: float | None) -> T:
         self._session.has_written = True
-        return await self._session.unit(work, timeout_s=timeout)
+        with reading():
+            return await self._session.unit(work, timeout_s=timeout)
 
     def _locked_user(self, user_id: int) -> Steps[None]:
         """Let calls of this user with a request_id take turns until the transaction ends."""
