@@ -155,7 +155,7 @@ async def _signalled(place: Place, function: str, event: str) -> None:
 async def unconfirmed(place: Place, db: Database) -> AsyncIterator[None]:
     """The standby that COMMIT waits for does not exist, and the administrator cancels the wait."""
     server = place.own_server
-    await server.set("synchronous_standby_names", "nobody")
+    await server.hold_commits()
     cancelling = asyncio.create_task(_signalled(place, "pg_cancel_backend", "IPC"))
     try:
         yield

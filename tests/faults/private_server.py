@@ -86,6 +86,28 @@ class PrivateServer:
         """Change a setting while it runs."""
         await self.run(f"ALTER SYSTEM SET {name} = '{value}'", "SELECT pg_reload_conf()")
 
+    async def hold_commits(self) -> None:
+        """Let every COMMIT wait for a standby that does not exist, until `synchronous_standby_names` is empty again.
+
+        The checkpointer tells everybody else, when it comes to it.
+        """
+        await self.set("synchronous_standby_names", "nobody")
+        await until(self._holds_commits)
+
+    async def _holds_commits(self) -> bool:
+        connection = await asyncpg.connect(self.url("postgres"))
+        pid = connection.get_server_pid()
+        cancel = f"SELECT pg_cancel_backend({pid}) FROM pg_stat_activity WHERE pid = {pid} AND wait_event = 'SyncRep'"
+        commit = asyncio.ensure_future(connection.execute("SELECT pg_logical_emit_message(true, 'probe', 'commit')"))
+        is_held = False
+        try:
+            while not (commit.done() or is_held):
+                is_held = bool(await self.run(cancel))
+            return is_held
+        finally:
+            await commit
+            await connection.close()
+
     @asynccontextmanager
     async def database(self, template: str) -> AsyncIterator[str]:
         """The name of a copy of `template`, inside the block. No page of it has been read when it begins."""

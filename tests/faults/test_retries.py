@@ -129,7 +129,7 @@ async def test_a_repeated_call_waits_for_the_standby(name: str, request: pytest.
         own = place.own_server
         waiting = WAITING.format(place.name, "IPC")
         scene = await scene_of(db)
-        await own.set("synchronous_standby_names", "nobody")
+        await own.hold_commits()
         try:
             answer = asyncio.ensure_future(call.call(db, scene, KEY))
             await until(lambda: own.run(waiting))
