@@ -15,9 +15,10 @@ T = TypeVar("T")
 HURRY_S: Final = 0.02
 """How often a call is hurried once nobody waits for its result."""
 
-GRACE_S: Final = 0.25
+GRACE_S: Final = 0.2
 """How long a caller whose deadline has passed, or who was cancelled, still waits until all is quiet again. A database
-that can be reached needs a few milliseconds; what one that cannot be reached leaves open is tidied up without him."""
+that can be reached needs a few milliseconds; what one that cannot be reached leaves open is tidied up without him. He
+may wait so long twice: for the answer to a COMMIT, and for the connection to be given back."""
 
 
 class Result(NamedTuple):
