@@ -33,6 +33,7 @@ pytestmark = pytest.mark.pgbouncer
 MODEL = "us.anthropic.claude-sonnet-4-6"
 SEQUENCES = 4
 CLIENTS, SERVERS, TRANSACTIONS = 400, 4, 800
+IGNORED = "ignore_startup_parameters = jit, default_transaction_isolation"
 PATIENCE = "&".join(f"{name}_timeout_s=120" for name in ("connect", "acquire", "statement", "transaction"))
 
 # What a client left in the session of the server that it had: settings, statements, cursors, channels, locks, tables.
@@ -148,7 +149,9 @@ def test_it_answers_as_sqlite_does(agent_db_factory: DatabaseFactory, number: in
 
 async def test_many_clients_share_few_connections(place: Place) -> None:
     """400 clients, each in a transaction of its own: 800 of 800 are kept, no cent is off, and nothing is left."""
-    async with agentdb.connect(f"{place.url}&{PATIENCE}&pool_size={CLIENTS}") as db:
+    # Under a stricter isolation so many clients of so few users would mostly refuse each other.
+    url = f"{place.url}&{PATIENCE}&pool_size={CLIENTS}&isolation=read+committed"
+    async with agentdb.connect(url) as db:
         client = db.session.client
         assert isinstance(client, PostgresClient)
         async with AsyncExitStack() as stack:
@@ -227,7 +230,7 @@ async def test_who_forgets_to_say_so_is_told_too_by_a_lenient_pooler(place: Plac
     """PgBouncer was told to ignore our settings. Then a statement is prepared on one server and executed on another."""
     async with agentdb.connect(place.url):
         pass
-    with pgbouncer(*address_of(empty), pool_size=2, settings="ignore_startup_parameters = jit") as other:
+    with pgbouncer(*address_of(empty), pool_size=2, settings=IGNORED) as other:
         async with AsyncExitStack() as stack:
             first, second = [await asyncpg.connect(other.bare_url, statement_cache_size=0) for _ in range(2)]
             stack.push_async_callback(first.close)
