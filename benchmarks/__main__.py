@@ -23,6 +23,7 @@ from benchmarks.data import FULL, QUICK, Size
 from benchmarks.harness import Plan, Section, run
 from benchmarks.places import PostgresPlace, SqlitePlace
 from benchmarks.report import as_json, rows_of, table, uvloop_table
+from benchmarks.stages import PROCESSORS, STAGES, table_of
 from benchmarks.stores import Store, postgres_server, postgres_store, sqlite_store
 from benchmarks.targets import ENGINES, POSTGRES, SLACK, SQLITE, SQLITE_FAST
 from benchmarks.workloads import WORKLOADS
@@ -60,7 +61,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.25, help="of calls in a round (0.25)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the data, 3 rounds, to see that it works")
-    parser.add_argument("--extra", action="store_true", help="also uvloop, several processes, a slow network, memory")
+    parser.add_argument(
+        "--extra",
+        action="store_true",
+        help="also where the time goes, uvloop, several processes, a slow network, memory",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--check", action="store_true", help="exit status 1 if a target is missed")
     parser.add_argument("--directory", type=Path, help="for the databases; on a disk that keeps what it says it kept")
@@ -101,6 +106,12 @@ def _store(engine: str, options: argparse.Namespace) -> Iterator[Store]:
 def _extra(engine: str, store: Store, options: argparse.Namespace) -> dict[str, Any]:
     size, found = _size(options), dict[str, Any]()
     place = store.copy("extra")
+    _say(f"{engine}: where the time goes")
+    if isinstance(place, SqlitePlace):
+        found["stages"] = alone = extra.stages(place, size)
+        print(table_of(STAGES, alone, "us of a lone write"), end="\n\n")
+    found["processors"] = together = extra.processors(place, size)
+    print(table_of(PROCESSORS, together, "us of the processor for a write of 16 tasks"), end="\n\n")
     if isinstance(place, SqlitePlace):
         _say(f"{engine}: several processes")
         found["processes"] = extra.processes(place, size, seconds=8 * options.seconds)

@@ -1,4 +1,4 @@
-"""What has no target and is reported beside the table: several processes, a slow network, memory."""
+"""What has no target and is reported beside the table: where time goes, several processes, a slow network, memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmarks.measure import Measured
 from benchmarks.places import Place, PostgresPlace
 from benchmarks.proxy import DELAY_S, delayed
 from benchmarks.report import aligned, duration
+from benchmarks.stages import ALONE, TOGETHER
 from benchmarks.worker import Worker
 from benchmarks.workloads import MIXED
 
@@ -48,6 +49,23 @@ def memory(place: Place, size: Size) -> dict[str, Any]:
     with _opened(("agentdb",), place, size) as (worker,):
         found: dict[str, Any] = worker.ask("memory", handles=_HANDLES)
     return found
+
+
+def stages(place: Place, size: Size) -> list[tuple[str, str, dict[str, float]]]:
+    """Where the time of a lone write on SQLite goes, by workload and contestant."""
+    return _looked_at("stages", ALONE, place, size)
+
+
+def processors(place: Place, size: Size) -> list[tuple[str, str, dict[str, float]]]:
+    """What a write of 16 tasks takes of the processor, by workload and contestant."""
+    return _looked_at("processors", TOGETHER, place, size)
+
+
+def _looked_at(command: str, keys: Sequence[str], place: Place, size: Size) -> list[tuple[str, str, dict[str, float]]]:
+    with _opened(("floor", "agentdb"), place, size) as workers:
+        return [
+            (key, worker.kind, worker.ask(command, workload=key, first=9_000_000)) for key in keys for worker in workers
+        ]
 
 
 def processes_table(found: Sequence[dict[str, Any]]) -> str:

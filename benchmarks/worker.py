@@ -120,6 +120,10 @@ async def _do(one: Any, place: Place, world: World, command: str, arguments: dic
             from benchmarks.memory import memory_of_handles
 
             return await memory_of_handles(place, world.long_talk, **arguments)
+        case "stages" | "processors":
+            from benchmarks.stages import processors_of, stages_of
+
+            return await (stages_of if command == "stages" else processors_of)(one, world, **arguments)
     raise ValueError(f"No command is called {command!r}.")
 
 
