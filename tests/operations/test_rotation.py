@@ -110,8 +110,8 @@ async def test_a_killed_rotation_is_completed_by_the_next(keys: Keys) -> None:
                 if points is None:  # the first one is left alone, and says how many points there are
                     points = await asyncio.to_thread(worker.answer)
                 code = await asyncio.to_thread(worker.ended)
+            await finished(keys)  # which begins it, if the other one was killed before it could
             await moved_by_use(keys, secrets)
-            await finished(keys)
             keys.grow_old()
             done = await finished(keys)
             await secrets.check(db)
