@@ -262,6 +262,11 @@ class Settings(BaseSettings):
             meaning="Variables that `env:` in a seed file may also read in columns that hold no secret, with commas.",
         )
     )
+    ownership_file: _OptionalPath = _variable(
+        "AGENTDB_OWNERSHIP",
+        default=None,
+        meaning="File that says which service writes and reads what, in place of the packaged matrix.",
+    )
     default_model: str = _variable(
         "AGENTDB_DEFAULT_MODEL",
         default="us.anthropic.claude-sonnet-4-6",

@@ -20,6 +20,7 @@ from agentdb.secrets import Vault
 from agentdb.telemetry.observer import Observer, observer_of
 
 if TYPE_CHECKING:
+    from agentdb.engine.rights import Rights
     from agentdb.lifecycle.audit import Audit
     from agentdb.lifecycle.owner import Owner, Status
     from agentdb.lifecycle.seed import SeedReport
@@ -278,6 +279,11 @@ class Database:
     def _watched(self, domain: str, service: ServiceT) -> ServiceT:
         if self._observer is not None:
             self._observer.watch(service, domain)
+        rights = self.session.client.rights
+        if rights is not None:
+            from agentdb.services.writes import restrict
+
+            restrict(service, domain, rights)
         return service
 
 
@@ -301,7 +307,8 @@ def connect(
     Args:
         url: As `sqlite:///agent.db` or `postgresql://user@host/database`; see the settings for what counts when None.
         skip_sync: Attach to a database that its owner has made ready: nothing is created or changed.
-        service: Name of the calling service, whose `AGENTDB_<SERVICE>_SKIP_SYNC` decides when `skip_sync` is None.
+        service: Name of the calling service, whose `AGENTDB_<SERVICE>_SKIP_SYNC` decides when `skip_sync` is None. One
+            that the ownership matrix names may only do what that says; see `agentdb grants`.
         wait_s: With `skip_sync`, seconds to wait for the owner.
         schema: "original" attaches to a PostgreSQL database that the original package made; needs `skip_sync`.
         seed_directory: CSV files to seed from, in place of the packaged ones.
@@ -345,6 +352,12 @@ def owner_of(session: Session, settings: Settings) -> Owner:
     from agentdb.lifecycle.owner import Owner
 
     return Owner(session, settings)
+
+
+def _rights_of(service: str, settings: Settings) -> Rights | None:
+    from agentdb.operations.ownership import read_ownership  # which most programs never need
+
+    return read_ownership(settings.ownership_file).rights(service)
 
 
 class Connector:
@@ -393,9 +406,12 @@ class Connector:
             settings = settings.model_copy(update={"seed_directory": self._seed_directory})
         skip_sync = self._skip_sync if self._skip_sync is not None else settings.skip_sync_for(self._service)
         target = resolve(self._url, settings)
+        rights = None if self._service is None else _rights_of(self._service, settings)
         observer = observer_of(settings, engine=target.dialect.title.lower())
         opened = self._opened if observer is None else observer.watched("connect", self._opened)
-        return await opened(target, settings, observer, skip_sync=skip_sync)
+        database = await opened(target, settings, observer, skip_sync=skip_sync)
+        database.session.restrict(rights)  # not before: a start is the owner's work, whoever does it
+        return database
 
     async def _opened(
         self, target: Target, settings: Settings, observer: Observer | None, *, skip_sync: bool

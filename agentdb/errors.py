@@ -166,7 +166,27 @@ class ConflictError(AgentDBError):
 
 
 class AccessDeniedError(AgentDBError):
-    """A policy, or a right of the database role, says no."""
+    """A policy, the ownership of a table, or a right of the database role says no.
+
+    Attributes:
+        service: The one that does not own what it wanted to change or read; None where that is not the reason.
+        verb: The call, such as `agents.create`, or what SQL calls what a statement does.
+        tables: To which tables it may not do that.
+        owners: The services that write them; none if that is left to the seed and the migrations.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        service: str | None = None,
+        verb: str | None = None,
+        tables: tuple[str, ...] = (),
+        owners: tuple[str, ...] = (),
+        engine_code: str | None = None,
+    ) -> None:
+        super().__init__(message, engine_code=engine_code)
+        self.service, self.verb, self.tables, self.owners = service, verb, tables, owners
 
 
 class AuthenticationError(AccessDeniedError):

@@ -24,7 +24,7 @@ def test_nothing_compiled_and_no_test_is_in_the_list() -> None:
     listed = CONTENTS.read_text().splitlines()
 
     assert listed == sorted(set(listed))
-    assert {Path(name).suffix for name in listed} <= {".py", ".sql", ".csv", ".txt", ".typed", ""}
+    assert {Path(name).suffix for name in listed} <= {".py", ".sql", ".csv", ".txt", ".toml", ".typed", ""}
     assert not [name for name in listed if not name.startswith(("agentdb/", "agentdb-*.dist-info/"))]
 
 

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from agentdb.engine.afterwork import Afterwork
 from agentdb.engine.call_limits import CallLimit
@@ -23,6 +23,9 @@ from agentdb.engine.transaction import Transaction, open_transactions
 from agentdb.errors import DeadlineError, OutcomeUnknownError, StorageError, TransactionError, UnavailableError
 from agentdb.telemetry import logger
 from agentdb.telemetry.occupancy import Occupancy
+
+if TYPE_CHECKING:
+    from agentdb.engine.rights import Rights
 
 T = TypeVar("T")
 
@@ -53,6 +56,7 @@ class Client(ABC):
             loop which is to use it connects here.
         afterwork: What calls have left to be done without them.
         fallbacks: How many groups or batches of writes failed as a whole, so that their members were done one by one.
+        rights: What statements may do; None for everything. Named ones are checked where they are compiled.
     """
 
     dialect: ClassVar[Dialect]
@@ -64,6 +68,7 @@ class Client(ABC):
         self.connect_within_s: float = target.options.connect_timeout_s
         self.default_isolation: str | None = None
         self.fallbacks = 0
+        self.rights: Rights | None = None
         self.afterwork = Afterwork(target.options.connect_timeout_s)
         self.log = logger("agentdb.engine")
         self._bound_loop: asyncio.AbstractEventLoop | None = None
@@ -322,15 +327,21 @@ class Client(ABC):
 
     async def fetch(self, sql: str, values: Sequence[Any] | None = None) -> Result:
         """Run one statement with positional parameters."""
+        if self.rights is not None:
+            self.rights.check(sql)
         encoded = self.dialect.encode(values or ())
         return await self.run(lambda channel: channel.execute(sql, encoded), writing=self._is_write(sql))
 
     async def execute_many(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters, all or none."""
+        if self.rights is not None:
+            self.rights.check(sql)
         rows = [self.dialect.encode(row) for row in values]
         async with self.transaction():
             await self.run(lambda channel: channel.execute_many(sql, rows))
 
     async def execute_script(self, sql: str) -> None:
         """Run several statements without parameters."""
+        if self.rights is not None:
+            self.rights.check(sql)
         await self.run(lambda channel: channel.execute_script(sql))

@@ -32,6 +32,7 @@ from agentdb.telemetry.occupancy import Occupancy
 
 if TYPE_CHECKING:
     from agentdb.engine.orm import TortoiseSession
+    from agentdb.engine.rights import Rights
 
 T = TypeVar("T")
 
@@ -107,6 +108,18 @@ class Session:
     @abilities.setter
     def abilities(self, abilities: Abilities) -> None:
         self._abilities, self.compiled = abilities, {}
+
+    def restrict(self, rights: Rights | None) -> None:
+        """From now on only do what `rights` allow; None for everything."""
+        self.client.rights, self.compiled = rights, {}
+
+    def check_rights(self, sql: str) -> None:
+        """
+        Raises:
+            AccessDeniedError: It may not do what `sql` does.
+        """
+        if self.client.rights is not None:
+            self.client.rights.check(sql)
 
     @property
     def dialect(self) -> Dialect:

@@ -16,6 +16,7 @@ from agentdb.engine.dialect import APP
 from agentdb.engine.steps import Query, Steps
 from agentdb.engine.values import now, seconds
 from agentdb.errors import (
+    AccessDeniedError,
     AgentDBError,
     DeadlineError,
     InvalidInputError,
@@ -250,7 +251,9 @@ class _Look:
 
     def _query(self, sql: str, *values: Any) -> Query:
         places = map(self._session.dialect.placeholder, range(1, len(values) + 1))
-        return Query(sql.format(*places), values)
+        query = Query(sql.format(*places), values)
+        self._session.check_rights(query.sql)
+        return query
 
 
 def told(error: Exception) -> str:
@@ -276,6 +279,8 @@ def _no_write(error: Exception) -> Finding:
         is_damaged = error.reason == "corrupt"
         advice = "Restore a backup." if is_damaged else "Free some space, or make it writable; reads go on."
         return Finding(f"storage-{error.reason}", "error" if is_damaged else "warning", told(error), advice)
+    if isinstance(error, AccessDeniedError):
+        return Finding("not-deep", "info", told(error), "Take the deep look as the owner of the database.")
     return Finding("no-write", "warning", told(error), "Reads go on. Look who holds a lock, and at the server's log.")
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
 from agentdb.engine import Row, Steps
 from agentdb.engine.values import checked, json_text
-from agentdb.errors import AgentDBError, AuthenticationError, InvalidInputError, NotFoundError
+from agentdb.errors import AccessDeniedError, AgentDBError, AuthenticationError, InvalidInputError, NotFoundError
 from agentdb.records import Identity, User
 from agentdb.records.access import rights_of, stored_rights
 from agentdb.secrets import Secret
@@ -24,6 +23,8 @@ _MOVED_WITHIN_S: Final = 0.25
 
 class Identities(AccessPart):
     """Identities and what they allow, each in one statement."""
+
+    _may_not_move = False
 
     async def authenticate(self, api_key: str | Secret, *, timeout: float | None = None) -> Identity:
         """The user of an API key with role, policies and access map.
@@ -129,11 +130,15 @@ class Identities(AccessPart):
 
     async def _moved(self, user_id: int, found: str, api_key: str) -> None:
         """Let an API key stand under the current secret key. Somebody else, or a later call, may do it as well."""
-        if not self._session.has_written or self._session.client.joined() is not None:
+        if self._may_not_move or not self._session.has_written or self._session.client.joined() is not None:
             return
         values = {"user_id": user_id, "found": found, "api_key": api_key}
-        with suppress(AgentDBError):
+        try:
             await self._write(partial(_STATEMENTS.rows, self._session, "move_api_key", **values), _MOVED_WITHIN_S)
+        except AccessDeniedError:  # a service that does not write users leaves it to the one that does
+            self._may_not_move = True
+        except AgentDBError:
+            pass
 
     async def _identity(
         self,

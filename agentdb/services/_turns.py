@@ -14,6 +14,7 @@ from agentdb.engine.courier import Courier
 from agentdb.engine.misread import reading
 from agentdb.engine.money import sum_usd
 from agentdb.engine.values import now
+from agentdb.errors import AccessDeniedError
 from agentdb.events import Event, Events
 from agentdb.records import Agent, Charge, FinishedTurn, Message, Resource, Turn
 from agentdb.services import _appending as appending
@@ -138,11 +139,16 @@ class Turns(Messages, Contexts):
             batch=await batch_of(messages, most=MAX_PAGE),
         )
         steps, tell, row = partial(self._finish, turn), partial(_told, turn.place), ("User", user_id)
+        merge = partial(self._merged, self._finishes, turn, steps, timeout, told=tell, row=row)
+        write = partial(self._write, steps, timeout, told=tell, request_id=turn.request_id, row=row)
         finished: Finished
-        if turn.is_small:
-            finished = await self._merged(self._finishes, turn, steps, timeout, told=tell, row=row)
-        else:
-            finished = await self._write(steps, timeout, told=tell, request_id=turn.request_id, row=row)
+        try:
+            finished = await (merge() if turn.is_small else write())
+        except AccessDeniedError:
+            if turn.items:
+                raise
+            # The one statement also writes usage, which a service may not that only keeps what was said.
+            finished = await write()
         return FinishedTurn(
             messages=tuple(appended_messages(turn.place, turn.batch, turn.request_id, finished.appended)),
             charge=None if finished.outcome is None else finished.outcome.charge,

@@ -138,10 +138,16 @@ class Statements:
         return rows[0] if rows else None
 
     def compiled(self, session: Session, name: str) -> Compiled:
-        """A statement as the database of `session` takes it."""
+        """A statement as the database of `session` takes it.
+
+        Raises:
+            AccessDeniedError: The service of `session` may not do what it does.
+        """
         known = session.compiled.get((self.domain, name))
         if known is None:
-            known = session.compiled[self.domain, name] = self._for(name, session.dialect, session.abilities)
+            known = self._for(name, session.dialect, session.abilities)
+            session.check_rights(known.sql)
+            session.compiled[self.domain, name] = known
         return known
 
     @cached_property
