@@ -12,6 +12,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from agentdb.cli import commands, keys
+from agentdb.cli.adopt import adopt
 from agentdb.cli.doctor import doctor
 from agentdb.cli.output import complain
 from agentdb.errors import AgentDBError
@@ -35,6 +36,7 @@ for command in (
     commands.seed,
     commands.check,
     doctor,
+    adopt,
     commands.demo,
     keys.rotate_key,
 ):

@@ -111,6 +111,12 @@ class Migrator:
                 _logger.info("Took back migration %s of %s.", undo, self._app, extra=told)
         return undone
 
+    async def mark(self) -> None:
+        """Note all packaged versions as applied, in the caller's transaction, which has made what they make."""
+        async with self._aerich() as (command, client):
+            for version in self._packaged():
+                await command._upgrade(client, f"{version}.py", fake=True)
+
     def _packaged(self) -> tuple[str, ...]:
         return packaged_versions(self._app, location=self._location)
 
