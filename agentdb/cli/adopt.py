@@ -144,8 +144,8 @@ def _secrets_shown(plan: AdoptionPlan) -> str:
     if plan.seals_secrets:
         return f"Plain secrets: {counts}. They are put under the key; the original's services cannot use them any more."
     return (
-        f"Plain secrets: {counts}. They stay as they are, for the original's services. Let services of agentdb run with "
-        "AGENTDB_SECRETS=plain, and run this command with --seal-secrets when the original's are gone."
+        f"Plain secrets: {counts}. They stay as they are, for the original's services. Let services of agentdb run "
+        "with AGENTDB_SECRETS=plain, and run this command with --seal-secrets when the original's are gone."
     )
 
 

@@ -6,10 +6,9 @@ from typing import Any, Final
 
 import asyncpg
 
+from agentdb.models import TABLES
 from tests.lifecycle.places import Place
 from tests.lifecycle.test_attach_original import original_ddl
-
-ADA, BOB, GONE = 1, 2, 999
 
 SOUND: Final = """
 INSERT INTO "Role" ("id", "name", "displayOrder") VALUES (1, 'admin', 2), (3, 'user', 0);
@@ -42,19 +41,22 @@ INSERT INTO "Usage" ("id", "userID", "modelID", "agentID", "messageID", "inputTo
 
 async def make_original(place: Place, *scripts: str) -> None:
     """The original's tables in an empty database, with rows, and ids that go on after them."""
+    moved = (
+        f'SELECT setval(\'"{table}_id_seq"\', (SELECT COALESCE(max("id"), 0) + 1 FROM "{table}"), false)'
+        for table in TABLES
+    )
+    noted = "INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES ('h', 1772234123128)"
+    await run_scripts(place, original_ddl(), noted, *scripts, *moved)
+
+
+async def run_scripts(place: Place, *scripts: str) -> None:
+    """Run statements as they are. Their values are texts in quotes, whose type the server finds: so it is for what a
+    JavaScript driver sends.
+    """
     connection = await asyncpg.connect(place.url)
     try:
-        await connection.execute(original_ddl())
-        await connection.execute(
-            "INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES ('h', 1772234123128)"
-        )
         for script in scripts:
             await connection.execute(script)
-        tables = await connection.fetch("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^[A-Z]'")
-        for (table,) in tables:
-            await connection.execute(
-                f'SELECT setval(\'"{table}_id_seq"\', (SELECT COALESCE(max("id"), 0) + 1 FROM "{table}"), false)'
-            )
     finally:
         await connection.close()
 
