@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from agentdb.engine.introspection import Column, Schema
-from agentdb.engine.postgres_alterations import LONE_ESCAPES, plain_escapes
+from agentdb.engine.postgres_alterations import has_lone_escapes
 
 
 class Rule(NamedTuple):
@@ -221,8 +221,9 @@ def _conversion(table: str, found: Column, expected: Column) -> Iterator[Rule]:
     """What a conversion changes beyond the type."""
     name, value = found.name, f'"row"."{found.name}"'
     if (found.type, expected.type) == ("json", "jsonb"):
-        escapes = rf"strpos({value}::text, '\u') > 0 AND {plain_escapes(value)} ~ '{LONE_ESCAPES}'"
-        yield Rule(table, f"has characters in {name} that jsonb cannot hold", escapes, "they become U+FFFD")
+        yield Rule(
+            table, f"has characters in {name} that jsonb cannot hold", has_lone_escapes(value), "they become U+FFFD"
+        )
     if (found.type, expected.type) == ("double precision", "bigint"):
         yield Rule(table, f"has a fraction in {name}", f"{value} <> trunc({value})", "it is cut off")
     if (found.type, expected.type) == ("double precision", "numeric(20,10)"):
