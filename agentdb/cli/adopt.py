@@ -125,10 +125,7 @@ def _shown(plan: AdoptionPlan) -> Iterator[str | Table]:
         )
     if plan.changes:
         yield "Tables:"
-        yield Table(
-            [(kind, one.table, one.what) for kind in _KINDS for one in plan.changes if one.kind == kind],
-            ("change", "table", "what"),
-        )
+        yield Table(_changes(plan), ("change", "table", "what"))
     if plan.plain_secrets:
         yield _secrets_shown(plan)
     if plan.obstacles:
@@ -137,6 +134,14 @@ def _shown(plan: AdoptionPlan) -> Iterator[str | Table]:
             [(one.table, one.what, one.rows or "", _listed(one.sample), one.advice) for one in plan.obstacles],
             ("table", "what was found", "rows", "such as", "what to do"),
         )
+
+
+def _changes(plan: AdoptionPlan) -> list[tuple[str, str, str]]:
+    """A line for each kind and table."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in sorted(plan.changes, key=lambda change: _KINDS.index(change.kind)):
+        found.setdefault((one.kind, one.table), []).append(one.what)
+    return [(kind, table, "; ".join(several)) for (kind, table), several in found.items()]
 
 
 def _secrets_shown(plan: AdoptionPlan) -> str:

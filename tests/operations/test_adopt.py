@@ -322,6 +322,15 @@ async def test_what_cannot_be_adopted_is_told(server_places: Places, change: str
             await adopted(place, apply=apply)
 
 
+async def test_it_is_not_migrated_by_accident(original: Place) -> None:
+    """A start, or a migration, names the way."""
+    before = await original.contents()
+    with pytest.raises(SchemaError, match="agentdb adopt"):
+        await agentdb.connect(original.url, settings=configured(secret_key=KEY))
+
+    assert await original.contents() == before
+
+
 @pytest.mark.agentdb(engine="sqlite")
 async def test_the_original_never_ran_on_sqlite(ready_place: Place) -> None:
     """The error names the kind of URL that would do."""
