@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agentdb.lifecycle.owner import Owner, Status
     from agentdb.lifecycle.seed import SeedReport
     from agentdb.lifecycle.start import StartReport
-    from agentdb.operations.adopt import AdoptionPlan
+    from agentdb.operations.adoption_plan import AdoptionPlan
     from agentdb.operations.health import Health, Pulse
     from agentdb.operations.key_use import KeyUse
     from agentdb.operations.rotation import Rotation

@@ -12,10 +12,9 @@ from cyclopts import Parameter
 
 from agentdb.cli.commands import AsJson, UsageError, place_data, place_shown
 from agentdb.cli.output import Table, answer
-from agentdb.config import Settings
 from agentdb.database import look
 from agentdb.engine.dialect import Target
-from agentdb.operations.adopt import AdoptionPlan
+from agentdb.operations.adoption_plan import AdoptionPlan
 
 _KINDS = ("type", "column", "default", "null", "index", "foreign key", "table")
 
@@ -41,27 +40,25 @@ def adopt(
 
     Exits with 1 where something has to be decided first.
     """
-    if apply and not yes:
-        # Asked before there is an event loop, which would keep Ctrl-C from ending the question.
-        if not sys.stdin.isatty():
-            raise UsageError(
-                "Adopting changes rows and tables, so it asks first, and nobody can answer here. Pass --yes."
-            )
-        target, plan = asyncio.run(_run(url, apply=False, seal_secrets=seal_secrets))
+    is_asked = apply and not yes
+    if is_asked and not sys.stdin.isatty():
+        raise UsageError("Adopting changes rows and tables, so it asks first, and nobody can answer here. Pass --yes.")
+    target, plan = asyncio.run(_run(url, apply=apply and not is_asked, seal_secrets=seal_secrets))
+    if is_asked and plan.is_needed and not plan.obstacles:
         if not as_json:
             _answer(target, plan, is_done=False, as_json=False)
-        if plan.obstacles or not (plan.is_needed and _is_confirmed(target)):
-            if as_json:
-                _answer(target, plan, is_done=False, as_json=True)
-            return 1 if plan.is_needed else 0
-    target, plan = asyncio.run(_run(url, apply=apply, seal_secrets=seal_secrets))
-    _answer(target, plan, is_done=apply, as_json=as_json)
+        # Asked where there is no event loop, which would keep Ctrl-C from ending the question.
+        if not _is_confirmed(target):
+            return 1
+        target, plan = asyncio.run(_run(url, apply=True, seal_secrets=seal_secrets))
+        is_asked = False
+    _answer(target, plan, is_done=apply and not is_asked, as_json=as_json)
     return 1 if plan.obstacles else 0
 
 
 async def _run(url: str | None, *, apply: bool, seal_secrets: bool) -> tuple[Target, AdoptionPlan]:
-    async with await look(url, settings=Settings.load()) as db:
-        with _progress() if apply else _silence() as told:
+    async with await look(url) as db:
+        with _progress() as told:
             plan = await db.adopt(apply=apply, seal_secrets=seal_secrets, told=told)
         return db.session.target, plan
 
@@ -77,11 +74,6 @@ def _is_confirmed(target: Target) -> bool:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    yield None
-
-
-@contextmanager
 def _progress() -> Iterator[Callable[[int, int, str], None]]:
     """A bar on a terminal, plain lines elsewhere; both on stderr."""
     if not sys.stderr.isatty():
@@ -91,7 +83,7 @@ def _progress() -> Iterator[Callable[[int, int, str], None]]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
+        task = bar.add_task("a look at the rows", total=None)
         yield lambda done, steps, what: bar.update(task, completed=done, total=steps, description=what)
 
 

@@ -60,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
         complain(f"{error}\nSee `agentdb --help`.")
         return MISUSED
     except AgentDBError as error:
-        complain(str(error))
+        complain("\n".join([str(error), *getattr(error, "__notes__", ())]))
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED

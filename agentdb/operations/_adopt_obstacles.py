@@ -10,25 +10,9 @@ from agentdb.engine.introspection import Schema
 from agentdb.engine.money import LIMIT
 from agentdb.engine.postgres_alterations import altered
 from agentdb.lifecycle.schema import differences
+from agentdb.operations.adoption_plan import Obstacle
 
 Fetch: TypeAlias = Callable[..., Awaitable[Sequence[Row]]]
-
-
-class Obstacle(NamedTuple):
-    """Rows, or a table, that adopting stops at.
-
-    Attributes:
-        what: What was found, without the values.
-        advice: What to do about it.
-        rows: How many rows; 0 for what is wrong with a table.
-        sample: Their first ids, or for rows that are equal to each other the first ids of one such group.
-    """
-
-    table: str
-    what: str
-    advice: str
-    rows: int = 0
-    sample: tuple[int, ...] = ()
 
 
 class _Check(NamedTuple):

@@ -203,6 +203,7 @@ class Rules:
                     yield from _conversion(table, columns[name], column)
 
     def _no(self, joined: str, columns: Sequence[str]) -> str:
+        """References that have no row which stays, joined by AND or OR."""
         missing = [f"NOT {self._points(column)}" for column in columns]
         return f"({joined.join(missing)})"
 

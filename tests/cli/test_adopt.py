@@ -89,6 +89,16 @@ def test_what_has_to_be_decided_fails(cli: Command, original_url: str) -> None:
     assert "Nothing was changed, since these things are yours to decide" in refused.err
 
 
+def test_a_failure_says_where(cli: Command, original_url: str) -> None:
+    """And that nothing was changed."""
+    asyncio.run(run_scripts(place_of(original_url), 'CREATE VIEW "costs" AS SELECT "cost" FROM "Usage"'))
+    failed = cli("adopt", original_url, "--apply", "--yes")
+
+    assert failed.code == 1
+    assert "used by a view" in failed.err
+    assert failed.err.endswith("columns of Usage. Nothing was changed.\n")
+
+
 def test_sqlite_is_refused(cli: Command, sqlite_url: str) -> None:
     """The original never ran on it."""
     refused = cli("adopt", sqlite_url)

@@ -12,10 +12,11 @@ import asyncpg
 import pytest
 
 import agentdb
-from agentdb import SchemaError, UnavailableError, UnsupportedError
+from agentdb import SchemaError, StorageError, UnavailableError, UnsupportedError
 from agentdb.database import look
+from agentdb.engine import Session
 from agentdb.operations import adopt
-from agentdb.operations.adopt import AdoptionPlan
+from agentdb.operations.adoption_plan import AdoptionPlan
 from tests.counts import COUNTS
 from tests.lifecycle.places import KEY, Place, Places, configured
 from tests.operations.originals import SOUND, catalogue, make_original, run_scripts
@@ -87,6 +88,46 @@ async def test_a_plan_changes_nothing_and_waits_for_nobody(original: Place) -> N
     assert {"type", "column", "null", "index", "foreign key", "table", "default"} == {one.kind for one in plan.changes}
     assert plan.plain_secrets == {"User.apiKey": 1, "Provider.apiKey": 1, "UserTool.credential": 1}
     assert (await original.contents(), await catalogue(original)) == (before, made)
+
+
+async def test_in_a_plan_the_server_refuses_to_write(original: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever agentdb would do by mistake."""
+
+    async def mistaken(session: Session) -> dict[str, int]:
+        await session.fetch('UPDATE "User" SET "status" = NULL')
+        return {}
+
+    monkeypatch.setattr(adopt, "count_plain", mistaken)
+    with pytest.raises(StorageError) as caught:
+        await adopted(original, apply=False)
+
+    assert caught.value.reason == "read-only"
+
+
+async def test_two_at_once_do_it_once(original: Place) -> None:
+    """The second one waits, and then has nothing to do."""
+    plans = await asyncio.gather(adopted(original), adopted(original))
+
+    assert sorted(plan.is_needed for plan in plans) == [False, True]
+
+
+async def test_a_service_that_was_attached_before_goes_on(original: Place) -> None:
+    """It took the database for the original's, and finds what it knows of it."""
+    answers = []
+    async with agentdb.connect(original.url, skip_sync=True, schema="original", settings=configured()) as db:
+        for is_adopted in (False, True):
+            if is_adopted:
+                await adopted(original)
+            user = await db.access.authenticate("rsk_ada")
+            sent = await db.conversations.append(2, user_id=user.id, role="user", content=[{"text": "Hi", "n": 0.5}])
+            history = await db.conversations.history(2, user_id=user.id, limit=1)
+            charge = await db.usage.record(user_id=2, model="us.anthropic.claude-sonnet-4-6", input_tokens=1000)
+            answers.append((sent.content, [one.id for one in history.items] == [sent.id], charge.remaining))
+
+    assert answers == [
+        ([{"text": "Hi", "n": 0.5}], True, Decimal("4.247")),
+        ([{"text": "Hi", "n": 0.5}], True, Decimal("4.244")),
+    ]
 
 
 async def test_a_second_time_there_is_nothing_to_do(original: Place, server_places: Places) -> None:
@@ -266,6 +307,7 @@ KILLED = """
 import asyncio, os, signal, sys
 from agentdb.config import Settings
 from agentdb.database import look
+from agentdb.engine import Session
 
 def told(done, steps, what):
     if done == max(0, steps - 1 - int(sys.argv[2])):

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 import pytest
 
 from agentdb.database import look
-from agentdb.operations.adopt import AdoptionPlan
+from agentdb.operations.adoption_plan import AdoptionPlan
 from tests.counts import COUNTS
 from tests.lifecycle.places import Place, Places, configured
 from tests.operations.originals import SOUND, make_original
