@@ -164,7 +164,7 @@ async def stored(place: Place, table: str, *columns: str, above: int = 100) -> l
     return await place.rows(f'SELECT {names} FROM "{table}" WHERE "id" > $1 ORDER BY "id"', above)
 
 
-REFERENCES: Final[Mapping[str, Mapping[str, str]]] = {
+REFERENCES: Final[dict[str, dict[str, str]]] = {
     "User": {"roleID": "Role"},
     "Model": {"providerID": "Provider"},
     "Agent": {"userID": "User", "modelID": "Model", "promptID": "Prompt"},
@@ -178,36 +178,41 @@ REFERENCES: Final[Mapping[str, Mapping[str, str]]] = {
     "UserTool": {"userID": "User", "toolID": "Tool"},
     "AgentTool": {"toolID": "Tool", "agentID": "Agent"},
 }
+OWNERS: Final = {"userID": "User", "conversationID": "Conversation"}
+"""What later versions of the original keep of a resource too."""
 TARGETS: Final = ("Role", "Policy", "Provider", "Prompt", "Tool", "User", "Model", "Agent", "Conversation", "Message")
 
 
 @pytest.mark.parametrize("seed", range(COUNTS.damaged_originals))
 async def test_drawn_damage_is_repaired_as_the_original_did(server_places: Places, seed: int) -> None:
     """Step by step, in the original's own order, gives the same rows and the same counts."""
-    drawn = draw(random.Random(seed))
+    has_owners = seed % 2 == 1
+    references = REFERENCES | ({"Resource": REFERENCES["Resource"] | OWNERS} if has_owners else {})
+    owners = """ALTER TABLE "Resource" ADD "userID" integer, ADD "conversationID" integer"""
+    drawn = draw(random.Random(seed), references)
     place = server_places.empty()
-    await make_original(place, *insertions(drawn))
+    await make_original(place, *([owners] if has_owners else []), *insertions(drawn))
     plan = await adopted(place, apply=False)
     done = await adopted(place, apply=True)
-    counts = step_by_step(drawn)
+    counts = step_by_step(drawn, references)
 
     assert done == plan
     assert plan.obstacles == ()
     assert {(one.table, one.what): one.rows for one in plan.repairs} == counts
     for table, rows in drawn.items():
-        columns = [*REFERENCES.get(table, {}), *(["userID", "conversationID"] if table == "Resource" else [])]
+        columns = [*(REFERENCES | {"Resource": REFERENCES["Resource"] | OWNERS}).get(table, {})]
         expected = [(key, *(row.get(column) for column in columns)) for key, row in sorted(rows.items())]
         assert await stored(place, table, *columns, above=0) == expected
 
 
-def draw(dice: random.Random) -> dict[str, Rows]:
+def draw(dice: random.Random, references: Mapping[str, Mapping[str, str]]) -> dict[str, Rows]:
     """Rows whose references point to a row, to none, or are empty."""
     tables = (*TARGETS, "Resource", "Vector", "Usage", "RolePolicy", "UserAgent", "UserTool", "AgentTool")
     drawn: dict[str, Rows] = {table: {} for table in tables}
     for table in tables:
         pairs = set()
         for key in range(1, 16):
-            row = {column: dice.choice([None, *range(20)]) for column in REFERENCES.get(table, {})}
+            row = {column: dice.choice([None, *range(20)]) for column in references.get(table, {})}
             if table in ("RolePolicy", "UserAgent", "UserTool", "AgentTool"):
                 if (pair := tuple(row.values())) in pairs:
                     continue
@@ -226,7 +231,7 @@ def insertions(drawn: Mapping[str, Rows]) -> list[str]:
     ]
 
 
-def step_by_step(drawn: dict[str, Rows]) -> Counter[tuple[str, str]]:
+def step_by_step(drawn: dict[str, Rows], references: Mapping[str, Mapping[str, str]]) -> Counter[tuple[str, str]]:
     """Repair rows in place; how many each step changed."""
     counts: Counter[tuple[str, str]] = Counter()
 
@@ -247,11 +252,13 @@ def step_by_step(drawn: dict[str, Rows]) -> Counter[tuple[str, str]]:
     delete("Agent", "belongs to a missing user", lost("Agent", "userID", "User", may_be_null=True))
     delete("Conversation", "has no owner, or a missing one", lost("Conversation", "userID", "User"))
     delete("Message", "has no conversation", lost("Message", "conversationID", "Conversation"))
+    if "userID" in references["Resource"]:
+        delete("Resource", "belongs to a missing user", lost("Resource", "userID", "User", may_be_null=True))
     for table in ("RolePolicy", "UserAgent", "UserTool", "AgentTool"):
-        (one, first), (other, second) = REFERENCES[table].items()
+        (one, first), (other, second) = references[table].items()
         delete(table, f"has no {first} or no {second}", lost(table, one, first) | lost(table, other, second))
-    for table, references in REFERENCES.items():
-        for column, target in references.items():
+    for table, columns in references.items():
+        for column, target in columns.items():
             if column in ("parentID", "summaryMessageID"):
                 continue
             for row in drawn[table].values():
@@ -267,10 +274,11 @@ def step_by_step(drawn: dict[str, Rows]) -> Counter[tuple[str, str]]:
                 counts[table, f"points with {column} to no message of the same conversation"] += 1
     for row in drawn["Resource"].values():
         if row["messageID"] is not None:
+            before = row.get("conversationID"), row.get("userID")
             row["conversationID"] = drawn["Message"][row["messageID"]]["conversationID"]
             conversation = drawn["Conversation"][row["conversationID"]]
             row["userID"] = conversation["userID"]
-            counts["Resource", "has a message"] += 1
+            counts["Resource", "has a message"] += (row["conversationID"], row["userID"]) != before
             if row["agentID"] is None and conversation["agentID"] is not None:
                 row["agentID"] = conversation["agentID"]
                 counts["Resource", "has a message and no agent"] += 1
