@@ -51,6 +51,9 @@ def adopt(
         if not _is_confirmed(target):
             return 1
         target, plan = asyncio.run(_run(url, apply=True, seal_secrets=seal_secrets))
+        if not as_json:  # who answered has seen the rest
+            print(_outcome(plan, is_done=True))
+            return 0
         is_asked = False
     _answer(target, plan, is_done=apply and not is_asked, as_json=as_json)
     return 1 if plan.obstacles else 0
