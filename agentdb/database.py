@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agentdb.lifecycle.owner import Owner, Status
     from agentdb.lifecycle.seed import SeedReport
     from agentdb.lifecycle.start import StartReport
+    from agentdb.operations.adoption_plan import AdoptionPlan
     from agentdb.operations.health import Health, Pulse
     from agentdb.operations.key_use import KeyUse
     from agentdb.operations.rotation import Rotation
@@ -233,6 +234,37 @@ class Database:
         from agentdb.operations.key_use import read_key_use
 
         return await read_key_use(self.session, self._vault)
+
+    async def adopt(
+        self,
+        *,
+        apply: bool = False,
+        seal_secrets: bool = False,
+        told: Callable[[int, int, str], None] | None = None,
+    ) -> AdoptionPlan:
+        """Take over a PostgreSQL database that the original package made, or only tell what that takes.
+
+        With `apply` its rows are repaired and its tables become those of the migrations, in one transaction that keeps
+        everybody else out; it is ready afterwards, and the original's services can go on using it. Without, nothing is
+        changed or locked. A database that is agentdb's already needs nothing.
+
+        Args:
+            seal_secrets: Also put secrets that are stored as they are under the key: the original's services then no
+                longer find or read them.
+            told: Called with how many steps are done, of how many, and what the next one is.
+
+        Raises:
+            UnsupportedError: The original package never ran on this engine.
+            SchemaError: It is no database of the original package, or something has to be decided first.
+            ConfigurationError: There is no key to put secrets under.
+            UnavailableError: Somebody else migrates the database, or uses its tables. Nothing was changed.
+        """
+        from agentdb.operations.adopt import Adopter
+
+        adopter = Adopter(self.session, self._vault)
+        if apply:
+            return await adopter.apply(seal_secrets=seal_secrets, told=told)
+        return await adopter.plan(seal_secrets=seal_secrets)
 
     async def close(self) -> None:
         """Disconnect. Closing twice is harmless."""

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from agentdb.cli import commands, keys
+from agentdb.cli.adopt import adopt
 from agentdb.cli.doctor import doctor
 from agentdb.cli.grants import grants
 from agentdb.cli.output import complain
@@ -36,6 +37,7 @@ for command in (
     commands.seed,
     commands.check,
     doctor,
+    adopt,
     commands.demo,
     keys.rotate_key,
     grants,
@@ -60,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
         complain(f"{error}\nSee `agentdb --help`.")
         return MISUSED
     except AgentDBError as error:
-        complain(str(error))
+        complain("\n".join([str(error), *getattr(error, "__notes__", ())]))
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED

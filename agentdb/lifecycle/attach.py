@@ -149,26 +149,36 @@ async def attach_original(target: Target, modules: tuple[str, ...]) -> Session:
     session = Session(target, create=False)
     await session.open(modules)
     try:
-        with session.use():
-            columns, unique_indexes = await session.dialect.original_columns(session.client)
-        missing = sorted(_original_columns() - columns)
-        if missing:
-            shown = ", ".join(f"{table}.{column}" for table, column in missing[:5])
-            raise SchemaError(
-                f"This is no database of the original package: {len(missing)} columns are missing, such as {shown}.",
-                found=None,
-                expected="original",
-            )
-        session.abilities = Abilities(
-            request_ids=columns >= _REQUEST_IDS,
-            unique_identity=unique_indexes.issuperset(_IDENTITIES),
-            support_tables={table for table, _ in columns}.issuperset(tables.INTERNAL_TABLES),
-            resource_owners=columns >= _RESOURCE_OWNERS,
-        )
+        session.abilities = await check_original(session)
         return session
     except BaseException:
         await session.close()
         raise
+
+
+async def check_original(session: Session) -> Abilities:
+    """Look whether the original package made this database, and what it lacks, by one read of the catalogue.
+
+    Raises:
+        SchemaError: A table or column of the seventeen is missing.
+        UnsupportedError: The original package never ran on this engine.
+    """
+    with session.use():
+        columns, unique_indexes = await session.dialect.original_columns(session.client)
+    missing = sorted(_original_columns() - columns)
+    if missing:
+        shown = ", ".join(f"{table}.{column}" for table, column in missing[:5])
+        raise SchemaError(
+            f"This is no database of the original package: {len(missing)} columns are missing, such as {shown}.",
+            found=None,
+            expected="original",
+        )
+    return Abilities(
+        request_ids=columns >= _REQUEST_IDS,
+        unique_identity=unique_indexes.issuperset(_IDENTITIES),
+        support_tables={table for table, _ in columns}.issuperset(tables.INTERNAL_TABLES),
+        resource_owners=columns >= _RESOURCE_OWNERS,
+    )
 
 
 def _original_columns() -> set[tuple[str, str]]:

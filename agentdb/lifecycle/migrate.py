@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from agentdb.engine import Session
 from agentdb.engine.dialect import APP, MissingRelationError
 from agentdb.engine.orm import ALIAS, TortoiseSession, adopt
-from agentdb.errors import AgentDBError, SchemaError, TransactionError
-from agentdb.lifecycle.attach import read_applied
+from agentdb.errors import AgentDBError, SchemaError, TransactionError, UnsupportedError
+from agentdb.lifecycle.attach import check_original, read_applied
 from agentdb.lifecycle.packaged import Direction, load_migration, migrations_directory, packaged_versions
 from agentdb.telemetry import fields, logger
 
@@ -71,14 +71,17 @@ class Migrator:
         Versions that this package does not know stay as they are.
 
         Raises:
-            SchemaError: A version has no SQL for this engine or needs a newer schema of agentdb: nothing was changed.
-                Or rows would violate a foreign key after it: that version was rolled back.
+            SchemaError: A version has no SQL for this engine or needs a newer schema of agentdb, or the tables are the
+                original package's: nothing was changed. Or rows would violate a foreign key after it: that version was
+                rolled back.
             TransactionError: The caller is in a transaction.
         """
         self._check_outside()
         pending = await self.pending()
         self._check("upgrade", pending)
         await self._check_required(pending)
+        if self._app == APP and pending == self._packaged():
+            await self._refuse_original()
         if not pending:
             return ()  # without importing aerich, which takes most of a second
         async with self._aerich() as (command, client):
@@ -110,6 +113,12 @@ class Migrator:
                 told = fields("migration_undone", version=undo, app=self._app)
                 _logger.info("Took back migration %s of %s.", undo, self._app, extra=told)
         return undone
+
+    async def mark(self) -> None:
+        """Note all packaged versions as applied, in the caller's transaction, which has made what they make."""
+        async with self._aerich() as (command, client):
+            for version in self._packaged():
+                await command._upgrade(client, f"{version}.py", fake=True)
 
     def _packaged(self) -> tuple[str, ...]:
         return packaged_versions(self._app, location=self._location)
@@ -149,6 +158,18 @@ class Migrator:
                     found=next((version for app, version in reversed(rows) if app == APP), None),
                     expected=required,
                 )
+
+    async def _refuse_original(self) -> None:
+        try:
+            await check_original(self._session)
+        except (SchemaError, UnsupportedError):
+            return
+        raise SchemaError(
+            "The original package made this database. Run `agentdb adopt` to see what taking it over needs, or use it "
+            'as it is with connect(skip_sync=True, schema="original").',
+            found="original",
+            expected=self._packaged()[-1],
+        )
 
     async def _check_dependents(self, versions: Sequence[str]) -> None:
         rows = await self._rows()

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from agentdb.config import Secret
 from agentdb.secrets.key_files import KeyFile, create_key_file, load_key, load_previous_keys
-from agentdb.secrets.keyring import Keyring, is_sealed, key_id_of, new_api_key, place_of
+from agentdb.secrets.keyring import PREFIX, Keyring, is_sealed, key_id_of, new_api_key, place_of
 from agentdb.secrets.vault import Vault
 from agentdb.secrets.wrapping import unwrapped, wrapped
 
 __all__ = [
+    "PREFIX",
     "KeyFile",
     "Keyring",
     "Secret",
