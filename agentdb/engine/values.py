@@ -112,18 +112,35 @@ def json_text(value: Any) -> str:
 
 def canonical_json(value: Any) -> str:
     """Equal JSON values give equal texts: keys sorted, numbers by value."""
-    return orjson.dumps(_canonical(value), option=orjson.OPT_SORT_KEYS).decode()
+    return orjson.dumps(canonical(value), option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _canonical(value: Any) -> Any:
+def canonical(value: Any) -> Any:
+    """A JSON value with every number as an int of 64 bits if it is one, else as a float.
+
+    `jsonb` writes a whole float without its point, whatever its size, so what was a float may be read as an int.
+    """
     match value:
-        case float() if value.is_integer() and abs(value) < 2**63:
+        case str():
+            return value
+        case float() if value.is_integer() and INTEGER_MIN <= value <= INTEGER_MAX:
             return int(value)
-        case Mapping():
-            return {key: _canonical(item) for key, item in value.items()}
+        case int() if not INTEGER_MIN <= value <= INTEGER_MAX:
+            return float(value)
+        case dict() | Mapping():
+            return {key: canonical(item) for key, item in value.items()}
         case list() | tuple():
-            return [_canonical(item) for item in value]
+            return [canonical(item) for item in value]
     return value
+
+
+def time_text(moment: datetime) -> str:
+    """A time as SQLite keeps it, in exactly 32 characters always: mixed widths do not sort by time.
+
+    Raises:
+        InvalidInputError: As `utc`.
+    """
+    return utc(moment).isoformat(sep=" ", timespec="microseconds")
 
 
 def _json_checked(value: Any, depth: int) -> None:

@@ -191,6 +191,9 @@ def test_json_has_a_size() -> None:
         ([1, 2.5], (1.0, 2.5)),
         ({"a": [{"n": 100.0}]}, {"a": [{"n": 1e2}]}),
         (-0.0, 0),
+        (2.0**63, 2**63),
+        (-(2.0**63), -(2**63)),
+        (1.5e19, 15 * 10**18),
     ],
 )
 def test_equal_json_has_equal_canonical_text(one: Any, other: Any) -> None:
