@@ -182,6 +182,10 @@ class Dialect(ABC):
         """Keep everybody else from inserting into `table` until the transaction ends."""
 
     @abstractmethod
+    async def identity(self, client: Client) -> str:
+        """What the database itself says it is: equal for one database, whatever name it was opened by."""
+
+    @abstractmethod
     async def last_id(self, read: Read, table: str) -> int:
         """The greatest id that the database has made for `table` by itself, also of a deleted row; 0 if none."""
 

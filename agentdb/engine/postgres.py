@@ -176,6 +176,16 @@ class PostgresDialect(Dialect):
     async def lock_table(self, client: Client, table: str) -> None:
         await client.execute_script(f'LOCK TABLE "{table}" IN SHARE ROW EXCLUSIVE MODE')
 
+    async def identity(self, client: Client) -> str:
+        (allowed,) = await client.rows("SELECT has_function_privilege('pg_control_system()', 'EXECUTE') AS is_allowed")
+        # Who may not ask for the name of the server's data is told since when it runs: no other does since then.
+        server = "(SELECT system_identifier FROM pg_control_system())" if allowed["is_allowed"] else _RUNS_SINCE
+        (found,) = await client.rows(
+            f"SELECT {server}::text AS server, oid::text AS database FROM pg_database "  # noqa: S608 - one of the two
+            "WHERE datname = current_database()"
+        )
+        return f"server {found['server']} {found['database']}"
+
     async def last_id(self, read: Read, table: str) -> int:
         rows = await read(
             "SELECT pg_sequence_last_value(pg_get_serial_sequence($1, 'id')::regclass) AS last_id", [f'"{table}"']
@@ -247,6 +257,8 @@ def _defaults(settings: Settings, url: Url, hosts: Sequence[tuple[str, int | Non
         "target_session_attrs": "read-write" if len(hosts) > 1 else "any",
     }
 
+
+_RUNS_SINCE: Final = "pg_postmaster_start_time()"
 
 _ORIGINAL_COLUMNS: Final = """
 SELECT 'column' AS kind, c.relname AS of_table, a.attname AS name

@@ -183,6 +183,14 @@ class SqliteDialect(Dialect):
     async def lock_table(self, client: Client, table: str) -> None:
         """Nothing to do: a write transaction has the whole file to itself."""
 
+    async def identity(self, client: Client) -> str:
+        target = client.target
+        assert isinstance(target, SqliteTarget)
+        if target.path is None:
+            return f"memory {id(client)}"
+        found = target.path.stat()
+        return f"file {found.st_dev} {found.st_ino}"
+
     async def last_id(self, read: Read, table: str) -> int:
         rows = await read('SELECT "seq" AS "last_id" FROM "sqlite_sequence" WHERE "name" = ?1', [table])
         return rows[0]["last_id"] if rows else 0

@@ -8,7 +8,7 @@ JSON, so equal rows of any two databases give equal lines, and the SHA-256 of a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
@@ -31,6 +31,9 @@ NO_ID: Final = INTEGER_MIN
 """Smaller than the id of any row that is carried."""
 
 TableRow: TypeAlias = tuple[Any, ...]
+Link: TypeAlias = tuple[int | None, ...]
+"""The id of a row, and the values of its table's late columns."""
+
 _Convert: TypeAlias = Callable[[Any], Any]
 
 
@@ -148,9 +151,9 @@ def row_of(table: Table, line: bytes) -> TableRow:
 
 
 async def insert_rows(client: Client, table: Table, rows: Sequence[TableRow]) -> None:
-    """Write rows with the ids that they have, inside the caller's transaction.
+    """Write rows with the ids that they have, in their order, inside the caller's transaction.
 
-    What points to a row that is not there yet is left NULL: `link_rows` sets it when all rows are there.
+    What points to a row that is not there yet is left NULL, until `link_rows` sets it when all rows are there.
 
     Raises:
         InvalidInputError: A value that not every engine can keep.
@@ -167,15 +170,40 @@ async def insert_rows(client: Client, table: Table, rows: Sequence[TableRow]) ->
         raise
 
 
-async def link_rows(client: Client, table: Table, rows: Sequence[TableRow]) -> None:
-    """Set what `insert_rows` left NULL in these rows, inside the caller's transaction. Twice is harmless."""
-    for column in table.late:
-        at = table.columns.index(column)
-        links = [(row[0], row[at]) for row in rows if row[at] is not None and not _is_there(table, column, row)]
-        places = (client.dialect.placeholder(1), client.dialect.placeholder(2))
-        sql = f'UPDATE "{table.name}" SET "{column.name}" = {places[1]} WHERE "id" = {places[0]}'  # noqa: S608
-        if links:
-            await client.execute_many(sql, links)
+def links_of(table: Table, rows: Iterable[TableRow]) -> list[Link]:
+    """What `insert_rows` leaves NULL in these rows."""
+    late = [table.columns.index(column) for column in table.late]
+    return [
+        (row[0], *(row[at] for at in late))
+        for row in rows
+        if any(row[at] is not None and not _is_there(table, table.columns[at], row) for at in late)
+    ]
+
+
+async def read_links(snapshot: Snapshot, table: Table, *, after: int = NO_ID) -> AsyncIterator[list[Link]]:
+    """The same of all rows with greater ids than `after`, in the order of ids, some at a time."""
+    first = snapshot.client.dialect.placeholder(1)
+    names = ", ".join(f'"{column.name}"' for column in table.late)
+    conditions = " OR ".join(_is_late_sql(table, column) for column in table.late)
+    sql = (
+        f'SELECT "id", {names} FROM "{table.name}" '  # noqa: S608 - names of our models
+        f'WHERE "id" > {first} AND ({conditions}) ORDER BY "id" LIMIT {BATCH_ROWS}'
+    )
+    while links := [
+        (row["id"], *(row[column.name] for column in table.late)) for row in await snapshot.rows(sql, [after])
+    ]:
+        after = links[-1][0]
+        yield links
+
+
+async def link_rows(client: Client, table: Table, links: Sequence[Link]) -> None:
+    """Set what `insert_rows` left NULL, when all rows are there, inside the caller's transaction. Twice is harmless."""
+    if not links:
+        return
+    place = client.dialect.placeholder
+    changes = ", ".join(f'"{column.name}" = {place(at)}' for at, column in enumerate(table.late, 2))
+    sql = f'UPDATE "{table.name}" SET {changes} WHERE "id" = {place(1)}'  # noqa: S608 - names of our models
+    await client.execute_many(sql, links)
 
 
 def _row(table: Table, stored: Any) -> TableRow:
@@ -191,6 +219,11 @@ def _without_late(table: Table, row: TableRow) -> TableRow:
         None if column.is_late and not _is_there(table, column, row) else value
         for column, value in zip(table.columns, row, strict=True)
     )
+
+
+def _is_late_sql(table: Table, column: Column) -> str:
+    is_set = f'"{column.name}" IS NOT NULL'
+    return f'{is_set} AND "{column.name}" >= "id"' if column.points_to == table.name else is_set
 
 
 def _is_there(table: Table, column: Column, row: TableRow) -> bool:

@@ -13,12 +13,15 @@ from agentdb.models import INTERNAL_TABLES, TABLES
 from agentdb.operations import rows
 from agentdb.operations.rows import (
     NO_ID,
+    Link,
     TableDigest,
     digest_table,
     insert_rows,
     line_of,
     link_rows,
+    links_of,
     read_batches,
+    read_links,
     row_of,
 )
 from agentdb.operations.tables import Table, all_table_names, carried_tables, state_table
@@ -52,10 +55,16 @@ async def copy(source: Client, target: Client) -> None:
     """The plainest copy there is, in one transaction."""
     async with source.snapshot() as snapshot, target.transaction(is_patient=True):
         await target.dialect.empty_tables(target, all_table_names())
-        for insert in (insert_rows, link_rows):
-            for one in (*carried_tables(), state_table()):
-                async for batch in read_batches(snapshot, one):
-                    await insert(target, one, [row_of(one, line_of(one, row)) for row in batch])
+        links: dict[Table, list[Link]] = {}
+        for one in (*carried_tables(), state_table()):
+            async for batch in read_batches(snapshot, one):
+                rows_again = [row_of(one, line_of(one, row)) for row in batch]
+                await insert_rows(target, one, rows_again)
+                links.setdefault(one, []).extend(links_of(one, rows_again))
+        for one, late in links.items():
+            await link_rows(target, one, late)
+            if late:
+                assert [link async for some in read_links(snapshot, one) for link in some] == late
         for one in carried_tables():
             last = await source.dialect.last_id(snapshot.rows, one.name)
             await target.dialect.advance_ids(target, one.name, at_least=last)
