@@ -73,21 +73,25 @@ class TableDigest:
 
 
 class Digest:
-    """Grows line by line."""
+    """Grows line by line.
+
+    Attributes:
+        rows: How many there were so far.
+    """
 
     def __init__(self) -> None:
-        self._rows = 0
+        self.rows = 0
         self._hash = hashlib.sha256()
 
     def add(self, line: bytes) -> None:
         """Take the next line in the order of ids."""
-        self._rows += 1
+        self.rows += 1
         self._hash.update(line)
 
     @property
     def result(self) -> TableDigest:
         """Of all lines so far."""
-        return TableDigest(self._rows, self._hash.hexdigest())
+        return TableDigest(self.rows, self._hash.hexdigest())
 
 
 async def read_batches(snapshot: Snapshot, table: Table, *, after: int = NO_ID) -> AsyncIterator[list[TableRow]]:
@@ -108,12 +112,18 @@ async def read_batches(snapshot: Snapshot, table: Table, *, after: int = NO_ID) 
         yield batch
 
 
-async def digest_table(snapshot: Snapshot, table: Table) -> TableDigest:
-    """The digest of all rows; equal on every engine for equal contents."""
+async def digest_table(snapshot: Snapshot, table: Table, *, tell: Callable[[int], None] | None = None) -> TableDigest:
+    """The digest of all rows; equal on every engine for equal contents.
+
+    Args:
+        tell: Called with the number of rows so far, after every batch.
+    """
     digest = Digest()
     async for batch in read_batches(snapshot, table):
         for row in batch:
             digest.add(line_of(table, row))
+        if tell is not None:
+            tell(digest.rows)
     return digest.result
 
 
