@@ -120,18 +120,17 @@ def canonical(value: Any) -> Any:
 
     `jsonb` writes a whole float without its point, whatever its size, so what was a float may be read as an int.
     """
-    match value:
-        case str():
-            return value
-        case float() if value.is_integer() and INTEGER_MIN <= value <= INTEGER_MAX:
-            return int(value)
-        case int() if not INTEGER_MIN <= value <= INTEGER_MAX:
-            return float(value)
-        case dict() | Mapping():
-            return {key: canonical(item) for key, item in value.items()}
-        case list() | tuple():
-            return [canonical(item) for item in value]
-    return value
+    # Asked by type first: a million messages have tens of millions of parts.
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return value
+    if kind is float:
+        return int(value) if value.is_integer() and INTEGER_MIN <= value <= INTEGER_MAX else value
+    if kind is int:
+        return value if INTEGER_MIN <= value <= INTEGER_MAX else float(value)
+    if isinstance(value, Mapping):
+        return {key: canonical(item) for key, item in value.items()}
+    return [canonical(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def time_text(moment: datetime) -> str:

@@ -16,7 +16,7 @@ from agentdb.operations.rows import (
     Digest,
     TableDigest,
     insert_rows,
-    line_of,
+    lines_of,
     link_rows,
     read_batches,
     read_links,
@@ -82,8 +82,7 @@ class Copier:
                 await insert_rows(self._target, table, rows)
             done += len(rows)
             if digest is not None:
-                for row in rows:
-                    digest.add(line_of(table, row))
+                digest.add(lines_of(table, rows))
             self._tell(Progress("copying", table.name, done, self._counts[table.name]))
         if digest is not None:
             self.digests[table.name] = digest.result

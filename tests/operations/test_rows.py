@@ -17,7 +17,7 @@ from agentdb.operations.rows import (
     TableDigest,
     digest_table,
     insert_rows,
-    line_of,
+    lines_of,
     link_rows,
     links_of,
     read_batches,
@@ -58,7 +58,7 @@ async def copy(source: Client, target: Client) -> None:
         links: dict[Table, list[Link]] = {}
         for one in (*carried_tables(), state_table()):
             async for batch in read_batches(snapshot, one):
-                rows_again = [row_of(one, line_of(one, row)) for row in batch]
+                rows_again = [row_of(one, line) for line in lines_of(one, batch)]
                 await insert_rows(target, one, rows_again)
                 links.setdefault(one, []).extend(links_of(one, rows_again))
         for one, late in links.items():
