@@ -27,6 +27,7 @@ class Counts:
         pgbouncer_faults: The same faults with PgBouncer in between.
         cancelled_awaits: Calls of public methods that are cancelled, each at another await.
         changed_secrets: Protected values that are changed in one bit, or put in another place.
+        killed_transfers: Times that one transfer is killed and run again, per direction.
         fuzzed_files: Damaged SQLite files that are opened.
         deadline_slack_s: How much later than its deadline a call may end; a busy machine needs more.
     """
@@ -46,6 +47,7 @@ class Counts:
     pgbouncer_faults: int
     cancelled_awaits: int
     changed_secrets: int
+    killed_transfers: int
     fuzzed_files: int
     deadline_slack_s: float
 
@@ -67,6 +69,7 @@ SIZES: Final = {
         pgbouncer_faults=5,
         cancelled_awaits=400,
         changed_secrets=200,
+        killed_transfers=3,
         fuzzed_files=40,
         deadline_slack_s=5.0,
     ),
@@ -86,6 +89,7 @@ SIZES: Final = {
         pgbouncer_faults=100,
         cancelled_awaits=5_000,
         changed_secrets=1_000,
+        killed_transfers=20,
         fuzzed_files=500,
         deadline_slack_s=0.5,
     ),

@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 from agentdb.cli import commands, keys
 from agentdb.cli.doctor import doctor
 from agentdb.cli.output import complain
+from agentdb.cli.transfer import transfer
 from agentdb.errors import AgentDBError
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
@@ -37,6 +38,7 @@ for command in (
     doctor,
     commands.demo,
     keys.rotate_key,
+    transfer,
 ):
     app.command(command)
 
