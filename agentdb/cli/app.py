@@ -16,6 +16,7 @@ from agentdb.cli.adopt import adopt
 from agentdb.cli.doctor import doctor
 from agentdb.cli.grants import grants
 from agentdb.cli.output import complain
+from agentdb.cli.transfer import transfer
 from agentdb.errors import AgentDBError
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
@@ -41,6 +42,7 @@ for command in (
     commands.demo,
     keys.rotate_key,
     grants,
+    transfer,
 ):
     app.command(command)
 

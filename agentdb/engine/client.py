@@ -9,16 +9,17 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from agentdb.engine.afterwork import Afterwork
 from agentdb.engine.call_limits import CallLimit
-from agentdb.engine.channel import Around, Channel, Result, Work
+from agentdb.engine.channel import Around, Channel, Result, Work, settle
 from agentdb.engine.diagnosis import Connections
 from agentdb.engine.dialect import ConnectionLostError, Dialect, Target
-from agentdb.engine.steps import Steps
+from agentdb.engine.snapshot import Snapshot
+from agentdb.engine.steps import Row, Steps
 from agentdb.engine.transaction import Transaction, open_transactions
 from agentdb.errors import DeadlineError, OutcomeUnknownError, StorageError, TransactionError, UnavailableError
 from agentdb.telemetry import logger
@@ -331,6 +332,31 @@ class Client(ABC):
             self.rights.check(sql)
         encoded = self.dialect.encode(values or ())
         return await self.run(lambda channel: channel.execute(sql, encoded), writing=self._is_write(sql))
+
+    async def rows(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Row]:
+        """The rows that one statement gives."""
+        return (await self.fetch(sql, values)).rows
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """One state of the database, to be read for as long as it takes. Writers go on meanwhile.
+
+        On SQLite the log of writes grows until it is left. A database in memory has one connection: its writers wait.
+
+        Raises:
+            DeadlineError: No channel was free in time.
+        """
+        self._check_loop()
+        if self.arrive is not None:
+            await self.arrive()
+        async with self._channel(writing=self._is_write("SELECT 1")) as channel:
+            with self.dialect.translating():
+                await channel.control(self.dialect.begin_snapshot)
+            try:
+                yield Snapshot(self, channel)
+            finally:
+                with suppress(Exception):  # a connection that is lost holds no state
+                    await settle(channel.control("ROLLBACK"))
 
     async def execute_many(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters, all or none."""

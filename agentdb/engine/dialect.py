@@ -7,15 +7,16 @@ The rest of the package asks a `Dialect` and never compares names, so a further 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
 
 from agentdb.config import Settings
+from agentdb.engine.steps import Row
 from agentdb.engine.url import Url
 from agentdb.engine.values import CHECKS, Checks
 from agentdb.errors import AgentDBError, ConfigurationError, ConflictError, SchemaError, UnavailableError
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 APP: Final = "agentdb"
 """The label of our tables in Tortoise and in aerich."""
+
+
+Read: TypeAlias = Callable[[str, Sequence[Any]], Awaitable[Sequence[Row]]]
+"""Runs a statement that reads, with positional parameters; its rows."""
 
 
 class RefusedError(ConflictError):
@@ -177,8 +182,24 @@ class Dialect(ABC):
         """Keep everybody else from inserting into `table` until the transaction ends."""
 
     @abstractmethod
-    async def advance_ids(self, client: Client, table: str) -> None:
-        """After rows with ids of their own: let the next id that the database makes be a free one. Never backwards."""
+    async def identity(self, client: Client) -> str:
+        """What the database itself says it is: equal for one database, whatever name it was opened by."""
+
+    @abstractmethod
+    async def last_id(self, read: Read, table: str) -> int:
+        """The greatest id that the database has made for `table` by itself, also of a deleted row; 0 if none."""
+
+    @abstractmethod
+    async def advance_ids(self, client: Client, table: str, *, at_least: int = 0) -> None:
+        """After rows with ids of their own: let the next id that the database makes be a free one. Never backwards.
+
+        Args:
+            at_least: And greater than this one.
+        """
+
+    @abstractmethod
+    async def empty_tables(self, client: Client, tables: Sequence[str]) -> None:
+        """Delete all rows of tables, parents first, inside the caller's transaction. Ids are not made again."""
 
     @abstractmethod
     async def original_columns(self, client: Client) -> tuple[set[tuple[str, str]], set[str]]:
@@ -204,6 +225,11 @@ class Dialect(ABC):
         """
         checks = self.checks
         return [None if value is None else checks[type(value)](value) for value in values]
+
+    @property
+    @abstractmethod
+    def begin_snapshot(self) -> str:
+        """What starts a transaction that only reads, sees one state, and may take as long as it takes."""
 
     @abstractmethod
     def begin(self, isolation: str | None) -> str:

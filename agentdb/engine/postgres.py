@@ -15,6 +15,7 @@ from agentdb.config import HomePath, Secret, Settings, SslMode
 from agentdb.engine.dialect import (
     Dialect,
     Options,
+    Read,
     Target,
     common_options,
     read_options,
@@ -175,14 +176,36 @@ class PostgresDialect(Dialect):
     async def lock_table(self, client: Client, table: str) -> None:
         await client.execute_script(f'LOCK TABLE "{table}" IN SHARE ROW EXCLUSIVE MODE')
 
-    async def advance_ids(self, client: Client, table: str) -> None:
+    async def identity(self, client: Client) -> str:
+        (allowed,) = await client.rows("SELECT has_function_privilege('pg_control_system()', 'EXECUTE') AS is_allowed")
+        # Who may not ask for the name of the server's data is told since when it runs: no other does since then.
+        server = "(SELECT system_identifier FROM pg_control_system())" if allowed["is_allowed"] else _RUNS_SINCE
+        (found,) = await client.rows(
+            f"SELECT {server}::text AS server, oid::text AS database FROM pg_database "  # noqa: S608 - one of the two
+            "WHERE datname = current_database()"
+        )
+        return f"server {found['server']} {found['database']}"
+
+    async def last_id(self, read: Read, table: str) -> int:
+        rows = await read(
+            "SELECT pg_sequence_last_value(pg_get_serial_sequence($1, 'id')::regclass) AS last_id", [f'"{table}"']
+        )
+        return rows[0]["last_id"] or 0
+
+    async def advance_ids(self, client: Client, table: str, *, at_least: int = 0) -> None:
         await client.fetch(
             f"""
-            SELECT setval(sequence, GREATEST((SELECT max("id") FROM "{table}"), pg_sequence_last_value(sequence)))
+            SELECT setval(sequence, NULLIF(GREATEST(
+                (SELECT max("id") FROM "{table}"), pg_sequence_last_value(sequence), $2::bigint), 0))
             FROM (SELECT pg_get_serial_sequence($1, 'id')::regclass AS sequence) AS of_the_ids
             """,  # noqa: S608 - the table's name is ours
-            [f'"{table}"'],
+            [f'"{table}"', at_least],
         )
+
+    async def empty_tables(self, client: Client, tables: Sequence[str]) -> None:
+        # Row by row, each deletion would look for rows that point to it. Tables of others that do are an error.
+        listed = ", ".join(f'"{table}"' for table in tables)
+        await client.execute_script(f"TRUNCATE {listed}")
 
     async def original_columns(self, client: Client) -> tuple[set[tuple[str, str]], set[str]]:
         rows = (await client.fetch(_ORIGINAL_COLUMNS)).rows
@@ -194,6 +217,14 @@ class PostgresDialect(Dialect):
 
     def placeholder(self, position: int) -> str:
         return f"${position}"
+
+    @property
+    def begin_snapshot(self) -> str:
+        # Limits that an administrator gave the role are meant for queries and for those who forget a transaction.
+        return (
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+            "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+        )
 
     def begin(self, isolation: str | None) -> str:
         return f"BEGIN ISOLATION LEVEL {_ISOLATION_LEVELS[isolation]}" if isolation else "BEGIN"
@@ -226,6 +257,8 @@ def _defaults(settings: Settings, url: Url, hosts: Sequence[tuple[str, int | Non
         "target_session_attrs": "read-write" if len(hosts) > 1 else "any",
     }
 
+
+_RUNS_SINCE: Final = "pg_postmaster_start_time()"
 
 _ORIGINAL_COLUMNS: Final = """
 SELECT 'column' AS kind, c.relname AS of_table, a.attname AS name

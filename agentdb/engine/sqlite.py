@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from agentdb.config import Settings
 from agentdb.engine.dialect import (
     Dialect,
     Options,
+    Read,
     Target,
     common_options,
     read_options,
@@ -29,7 +30,7 @@ from agentdb.engine.sqlite_catalogue import SqliteCatalogue
 from agentdb.engine.sqlite_errors import translated
 from agentdb.engine.sqlite_files import beside, check_file, file_uri, make_file
 from agentdb.engine.url import Url
-from agentdb.engine.values import CHECKS, Checks, utc
+from agentdb.engine.values import CHECKS, Checks, time_text
 from agentdb.engine.vectors import sqlite_vec
 from agentdb.engine.word_table import WordTable
 from agentdb.errors import (
@@ -49,11 +50,6 @@ if TYPE_CHECKING:
     from agentdb.engine.orm import TortoiseClient
 
 _MEMORY: Final = ":memory:"
-
-
-def _time_text(moment: datetime) -> str:
-    # Exactly 32 characters always: mixed widths do not sort by time.
-    return utc(moment).isoformat(sep=" ", timespec="microseconds")
 
 
 class SqliteOptions(Options):
@@ -105,7 +101,7 @@ class SqliteDialect(Dialect):
     title: ClassVar[str] = "SQLite"
     alters_columns: ClassVar[bool] = False
     word_table: ClassVar[WordTable | None] = WordTable()
-    checks: ClassVar[Checks] = Checks({**CHECKS, datetime: _time_text, Decimal: to_units})
+    checks: ClassVar[Checks] = Checks({**CHECKS, datetime: time_text, Decimal: to_units})
 
     def target(self, url: Url, settings: Settings, *, source: str) -> SqliteTarget:
         if url.hosts or url.user or url.password:
@@ -187,8 +183,31 @@ class SqliteDialect(Dialect):
     async def lock_table(self, client: Client, table: str) -> None:
         """Nothing to do: a write transaction has the whole file to itself."""
 
-    async def advance_ids(self, client: Client, table: str) -> None:
-        """Nothing to do: AUTOINCREMENT goes on from the greatest id."""
+    async def identity(self, client: Client) -> str:
+        target = client.target
+        assert isinstance(target, SqliteTarget)
+        if target.path is None:
+            return f"memory {id(client)}"
+        found = target.path.stat()
+        return f"file {found.st_dev} {found.st_ino}"
+
+    async def last_id(self, read: Read, table: str) -> int:
+        rows = await read('SELECT "seq" AS "last_id" FROM "sqlite_sequence" WHERE "name" = ?1', [table])
+        return rows[0]["last_id"] if rows else 0
+
+    async def advance_ids(self, client: Client, table: str, *, at_least: int = 0) -> None:
+        # AUTOINCREMENT goes on from the greatest id by itself.
+        if not at_least:
+            return
+        async with client.transaction():
+            if at_least > await self.last_id(client.rows, table):
+                # No constraint keeps its names unique.
+                await client.fetch('DELETE FROM "sqlite_sequence" WHERE "name" = ?1', [table])
+                await client.fetch('INSERT INTO "sqlite_sequence" ("name", "seq") VALUES (?1, ?2)', [table, at_least])
+
+    async def empty_tables(self, client: Client, tables: Sequence[str]) -> None:
+        for table in reversed(tables):
+            await client.fetch(f'DELETE FROM "{table}"')  # noqa: S608 - the table's name is ours
 
     async def original_columns(self, client: Client) -> tuple[set[tuple[str, str]], set[str]]:
         raise UnsupportedError("The original package keeps its data in PostgreSQL. Give a postgresql:// URL.")
@@ -205,6 +224,10 @@ class SqliteDialect(Dialect):
 
     def placeholder(self, position: int) -> str:
         return f"?{position}"
+
+    @property
+    def begin_snapshot(self) -> str:
+        return "BEGIN"
 
     def begin(self, isolation: str | None) -> str:
         # A deferred transaction that becomes a writer later does not wait for the lock: 297 of 600 failed.

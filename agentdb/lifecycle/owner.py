@@ -17,6 +17,7 @@ from agentdb.lifecycle.migrate import Migrator
 from agentdb.lifecycle.packaged import packaged_versions
 from agentdb.lifecycle.seed import Seeder, SeedReport
 from agentdb.lifecycle.start import LOCK_TIMEOUT_S, StartReport, check_at_head, head, make_ready
+from agentdb.lifecycle.unfinished import refuse_unfinished
 from agentdb.models import TABLES
 from agentdb.secrets import Vault
 
@@ -73,6 +74,7 @@ class Owner:
         async with self._locked():
             with reading():
                 await refuse_intruders(self._session)
+                await refuse_unfinished(self._session)
                 await check_at_head(self._session)
                 return await Seeder(self._session, vault, self._settings).seed(directory, reset=reset, **head())
 

@@ -18,6 +18,7 @@ from agentdb.lifecycle.migrate import Migrator
 from agentdb.lifecycle.packaged import compatible_since, packaged_versions
 from agentdb.lifecycle.seed import Seeder, SeedReport
 from agentdb.lifecycle.seed_files import PACKAGED
+from agentdb.lifecycle.unfinished import refuse_unfinished
 from agentdb.lifecycle.vault import vault_of_owner
 from agentdb.secrets import Vault
 
@@ -46,8 +47,8 @@ async def make_ready(session: Session, settings: Settings, *, is_audited: bool) 
 
     Raises:
         UnavailableError: Another process held the lock for over `LOCK_TIMEOUT_S`.
-        SchemaError: A migration failed, the audit found something, or the database is newer and does not admit this
-            package; what is wrong with what to do.
+        SchemaError: A migration failed, the audit found something, the database is newer and does not admit this
+            package, or it is still being filled from another one; what is wrong with what to do.
         StorageError: The disk is full, or the database damaged.
         ConfigurationError: A setting that the seeds need is missing; nothing was written.
         SeedError: A seed file cannot be used; the migrations stay, the seeds are as before.
@@ -55,6 +56,7 @@ async def make_ready(session: Session, settings: Settings, *, is_audited: bool) 
     async with session.dialect.migration_lock(session.client, timeout_s=LOCK_TIMEOUT_S):
         with reading():
             await refuse_intruders(session)
+            await refuse_unfinished(session)
             vault, key_file = vault_of_owner(session, settings)
             migrator, seeder = Migrator(session), Seeder(session, vault, settings)
             if _is_newer(await migrator.applied()):
