@@ -1,13 +1,16 @@
-"""How far a long work is, on stderr: a bar on a terminal, elsewhere a line for each part that begins."""
+"""How far a long work is, on stderr: a bar on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Told: TypeAlias = Callable[[str, int, int], None]
+
+LINE_EVERY_S: Final = 5.0
 
 
 @contextmanager
@@ -24,12 +27,12 @@ def shown_advance(*, is_shown: bool = True) -> Iterator[Told]:
 
 class _Lines:
     def __init__(self) -> None:
-        self._what: str | None = None
+        self._last = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        if what != self._what:
-            self._what = what
-            print(f"{what} ({total:,})", file=sys.stderr)
+        if time.monotonic() > self._last + LINE_EVERY_S:
+            self._last = time.monotonic()
+            print(f"{what}: {done:,} of {total:,}", file=sys.stderr)
 
 
 @contextmanager
