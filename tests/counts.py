@@ -28,6 +28,8 @@ class Counts:
         cancelled_awaits: Calls of public methods that are cancelled, each at another await.
         changed_secrets: Protected values that are changed in one bit, or put in another place.
         fuzzed_files: Damaged SQLite files that are opened.
+        backups_under_writers: Backups that are taken while three processes write, per engine.
+        killed_backups: Backups that are killed, each at another moment, and as many restores, per engine.
         deadline_slack_s: How much later than its deadline a call may end; a busy machine needs more.
     """
 
@@ -47,6 +49,8 @@ class Counts:
     cancelled_awaits: int
     changed_secrets: int
     fuzzed_files: int
+    backups_under_writers: int
+    killed_backups: int
     deadline_slack_s: float
 
 
@@ -68,6 +72,8 @@ SIZES: Final = {
         cancelled_awaits=400,
         changed_secrets=200,
         fuzzed_files=40,
+        backups_under_writers=3,
+        killed_backups=3,
         deadline_slack_s=5.0,
     ),
     "full": Counts(
@@ -87,6 +93,8 @@ SIZES: Final = {
         cancelled_awaits=5_000,
         changed_secrets=1_000,
         fuzzed_files=500,
+        backups_under_writers=30,
+        killed_backups=40,
         deadline_slack_s=0.5,
     ),
 }

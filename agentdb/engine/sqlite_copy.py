@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from agentdb.engine.dialect import Target
     from agentdb.engine.snapshot import Snapshot
 
-STEP_PAGES: Final = 1000
+STEP_PAGES = 1000
 """4 MB take some milliseconds, after which a cancelled copy stops."""
 
 _PATIENCE_S: Final = 5.0
