@@ -112,7 +112,7 @@ class _Backup:
                 else:
                     manifest = await self._write_portable(archive, schema_version)
                 await self._writing(lambda told: archive.finish(manifest, told=told))
-            verified = await verify(draft, told=self._told)
+            verified = await verify(draft, beside=self._path, told=self._told)
             if not await self._writing(lambda _: publish(draft, self._path, overwrite=overwrite)):
                 _refuse_existing(self._path)
         return BackupReport(

@@ -8,7 +8,6 @@ cannot attach before the end.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -38,7 +37,14 @@ from agentdb.operations.portable import (
     fill,
     write_state,
 )
-from agentdb.operations.verification import check_copy, extracted, known_tables, native_of, verify_archive
+from agentdb.operations.verification import (
+    check_copy,
+    extracted,
+    known_tables,
+    native_of,
+    temporary_place,
+    verify_archive,
+)
 
 _MODULES: Final = ("agentdb.models",)
 _MIGRATIONS: Final = "aerich"
@@ -173,7 +179,7 @@ class _Restoration:
     async def _put_dump(self, session: Session) -> None:
         facts = self._archive.copy_facts.facts
         await self._native.check_place(session.client, facts)
-        with draft_directory(Path(tempfile.gettempdir()) / self._archive.path.name) as directory:
+        with draft_directory(temporary_place(self._archive)) as directory:
             file = await extracted(self._archive, directory, told=self._told)
             await check_copy(self._archive, file, told=self._told)
             await self._native.put(file, session.client, facts, told=partial(self._told, "putting"))
@@ -218,7 +224,7 @@ class _Restoration:
             await verify_archive(self._archive, told=self._told)
             yield ArchiveRows(self._archive)
             return
-        with draft_directory(Path(tempfile.gettempdir()) / self._archive.path.name) as directory:
+        with draft_directory(temporary_place(self._archive)) as directory:
             target = native_of(self._archive).as_target(directory / "copy")
             if target is None:
                 raise UnsupportedError(
@@ -249,13 +255,13 @@ class _Restoration:
 
     async def _occupied(self, session: Session, replace: bool) -> Mapping[str, int]:
         """How many rows the tables have that would be replaced."""
-        counts = {}
+        found = dict[str, int]()
         for name in await read_schema(session):
             if name != _MIGRATIONS and (self._native.takes_all or name in TABLE_NAMES):
                 quoted = name.replace('"', '""')
                 [row] = await session.fetch(f'SELECT count(*) AS "rows" FROM "{quoted}"')  # noqa: S608 - quoted
-                counts[name] = row["rows"]
-        found = {name: rows for name, rows in counts.items() if rows}
+                if row["rows"]:
+                    found[name] = row["rows"]
         if found and not replace:
             told = ", ".join(f"{name} {rows}" for name, rows in [*found.items()][:4])
             raise ConflictError(

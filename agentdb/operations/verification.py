@@ -62,22 +62,29 @@ class Verification:
     leaves_open: tuple[str, ...]
 
 
-async def verify(path: Path, *, told: Told = nobody) -> Verification:
+async def verify(path: Path, *, beside: Path | None = None, told: Told = nobody) -> Verification:
     """Read all of a backup and compare it with what it says of itself. Nothing is restored.
 
+    Args:
+        beside: A file in whose directory a copy is unpacked, to be read; else that is where temporary files are.
+
     Raises:
-        StorageError: It is no backup, cut off, or damaged.
+        StorageError: It is no backup, cut off, or damaged, or there is no room to unpack it.
         UnsupportedError: It is of a format that came later.
     """
     with closing(await in_thread(lambda count: Archive(path, told=count), "reading", told)) as archive:
-        return await verify_archive(archive, told=told)
+        return await verify_archive(archive, beside=beside, told=told)
 
 
-async def verify_archive(archive: Archive, *, told: Told) -> Verification:
+async def verify_archive(archive: Archive, *, beside: Path | None = None, told: Told) -> Verification:
     """The same of one that is open."""
     manifest = archive.manifest
-    check = _check_portable if manifest.is_portable else _check_copy
-    proves, leaves_open = await check(archive, told)
+    if manifest.is_portable:
+        proves, leaves_open = await _check_portable(archive, told)
+    else:
+        with draft_directory(beside or temporary_place(archive)) as directory:
+            file = await extracted(archive, directory, told=told)
+            proves, leaves_open = await check_copy(archive, file, told=told)
     return Verification(
         path=archive.path,
         kind=manifest.kind,
@@ -102,9 +109,9 @@ async def _check_portable(archive: Archive, told: Told) -> _Found:
     return _Found((_SAME_ROWS,), () if tables else (_OTHER_SCHEMA,))
 
 
-async def _check_copy(archive: Archive, told: Told) -> _Found:
-    with draft_directory(Path(tempfile.gettempdir()) / archive.path.name) as directory:
-        return await check_copy(archive, await extracted(archive, directory, told=told), told=told)
+def temporary_place(archive: Archive) -> Path:
+    """Where what is in it is unpacked that is not to stay."""
+    return Path(tempfile.gettempdir()) / archive.path.name
 
 
 async def extracted(archive: Archive, directory: Path, *, told: Told) -> Path:

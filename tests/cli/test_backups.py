@@ -66,7 +66,8 @@ def test_nothing_secret_is_shown(cli: Command, sqlite_url: str, file: str, monke
     monkeypatch.setenv("GEMINI_API_KEY", SECRET)
     cli("init", "--url", sqlite_url)
     with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as raw, raw:
-        raw.execute('INSERT INTO "Conversation" ("id") VALUES (1)')
+        raw.execute('INSERT INTO "User" ("id", "email") VALUES (1, ?)', ["ada@example.org"])
+        raw.execute('INSERT INTO "Conversation" ("id", "userID") VALUES (1, 1)')
         raw.execute(
             'INSERT INTO "Message" ("conversationID", "role", "content") VALUES (1, ?, ?)',
             ["user", json.dumps([{"text": MESSAGE}])],

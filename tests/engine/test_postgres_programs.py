@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+import agentdb
 from agentdb import AgentDBError, UnavailableError
 from agentdb.config import Settings
 from agentdb.engine import postgres_copy, resolve
@@ -111,10 +113,6 @@ async def test_no_password_stands_on_a_command_line(
             program, arguments, {**environment, "PGPORT": str(unused_tcp_port), "PGHOST": "127.0.0.1"}
         )
 
-    import agentdb
-
-    server = resolve(agent_db_url, Settings.load(env_file=None))
-    assert isinstance(server, PostgresTarget)
     monkeypatch.setattr(postgres_copy, "run_program", spy)
     monkeypatch.setenv("PGPASSWORD", "s3cret-password")
     async with agentdb.connect(agent_db_url, skip_sync=True) as db:
@@ -123,7 +121,7 @@ async def test_no_password_stands_on_a_command_line(
 
     assert commands
     assert "s3cret-password" not in repr(commands) + str(failure.value)
-    assert [path.name for path in tmp_path.iterdir()] == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_the_programs_are_those_of_the_wheel() -> None:
