@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         Vector,
     )
     from agentdb.operations.health import Health
+    from agentdb.operations.transfer import Transfer, transfer
     from agentdb.secrets import Secret
 
 __version__ = version("agentdb")
@@ -92,6 +93,7 @@ __all__ = [
     "StorageError",
     "Tool",
     "TransactionError",
+    "Transfer",
     "UnavailableError",
     "UnsupportedError",
     "Usage",
@@ -102,6 +104,7 @@ __all__ = [
     "__version__",
     "connect",
     "load_csv",
+    "transfer",
 ]
 
 # The rooms that offer these names, the quickest to import first.
@@ -113,6 +116,7 @@ _ROOMS = (
     "agentdb.lifecycle.csv_file",
     "agentdb.lifecycle.owner",
     "agentdb.operations.health",
+    "agentdb.operations.transfer",
 )
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that is here

@@ -27,6 +27,7 @@ class Counts:
         pgbouncer_faults: The same faults with PgBouncer in between.
         cancelled_awaits: Calls of public methods that are cancelled, each at another await.
         changed_secrets: Protected values that are changed in one bit, or put in another place.
+        killed_transfers: Times that one transfer is killed and run again, per direction.
         fuzzed_files: Damaged SQLite files that are opened.
         backups_under_writers: Backups that are taken while three processes write, per engine.
         killed_backups: Backups that are killed, each at another moment, and as many restores, per engine.
@@ -48,6 +49,7 @@ class Counts:
     pgbouncer_faults: int
     cancelled_awaits: int
     changed_secrets: int
+    killed_transfers: int
     fuzzed_files: int
     backups_under_writers: int
     killed_backups: int
@@ -71,6 +73,7 @@ SIZES: Final = {
         pgbouncer_faults=5,
         cancelled_awaits=400,
         changed_secrets=200,
+        killed_transfers=3,
         fuzzed_files=40,
         backups_under_writers=3,
         killed_backups=3,
@@ -92,6 +95,7 @@ SIZES: Final = {
         pgbouncer_faults=100,
         cancelled_awaits=5_000,
         changed_secrets=1_000,
+        killed_transfers=20,
         fuzzed_files=500,
         backups_under_writers=30,
         killed_backups=40,

@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 from agentdb.cli import backups, commands, keys
 from agentdb.cli.doctor import doctor
 from agentdb.cli.output import complain
+from agentdb.cli.transfer import transfer
 from agentdb.errors import AgentDBError
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
@@ -40,6 +41,7 @@ for command in (
     backups.backup,
     backups.restore,
     backups.verify,
+    transfer,
 ):
     app.command(command)
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from agentdb.cli.advance import shown_advance
 from agentdb.cli.commands import AsJson, Url, UsageError, place_data, place_rows
 from agentdb.cli.output import Table, answer
+from agentdb.cli.progress import Advance, progress_shown
 from agentdb.config import Settings
 from agentdb.database import look
 from agentdb.engine import Target, resolve
+from agentdb.operations.advance import nobody
 from agentdb.operations.backup import BackupFormat, BackupReport
 from agentdb.operations.manifest import TableFacts
 from agentdb.operations.restoration import RestoreReport
@@ -42,7 +44,7 @@ async def backup(
     """Write the database into one file, while services go on, and verify it. The secret key is not in it."""
     async with await look(url) as db:
         target = db.session.target
-        with shown_advance(is_shown=not as_json) as told:
+        with _progress(as_json=as_json) as told:
             done = await db.backup(file, format=format, overwrite=overwrite, told=told)
     answer(
         {
@@ -75,7 +77,7 @@ async def verify(
     as_json: AsJson = False,
 ) -> None:
     """Prove that a backup is whole, without restoring it. A damaged one exits with 1."""
-    with shown_advance(is_shown=not as_json) as told:
+    with _progress(as_json=as_json) as told:
         found = await look_at(file, told=told)
     answer(
         {
@@ -126,7 +128,7 @@ def restore(
 
 
 async def _restore(file: Path, target: Target, settings: Settings, *, replace: bool, as_json: bool) -> None:
-    with shown_advance(is_shown=not as_json) as told:
+    with _progress(as_json=as_json) as told:
         done = await put_back(file, target, settings, replace=replace, told=told)
     answer(
         {
@@ -149,6 +151,10 @@ async def _restore(file: Path, target: Target, settings: Settings, *, replace: b
         _next_step(done),
         as_json=as_json,
     )
+
+
+def _progress(*, as_json: bool) -> AbstractContextManager[Advance]:
+    return nullcontext(nobody) if as_json else progress_shown()
 
 
 def _is_confirmed(target: Target) -> bool:

@@ -345,7 +345,9 @@ class Client(ABC):
         async with self._channel(writing=self._is_write("SELECT 1")) as channel:
             with self.dialect.translating():
                 await channel.control(self.dialect.begin_snapshot)
-            yield Snapshot(self, channel)  # it is rolled back when the channel is given back
+            yield Snapshot(self, channel)
+            with self.dialect.translating():
+                await channel.control("ROLLBACK")
 
     async def execute_many(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters, all or none."""

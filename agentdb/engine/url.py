@@ -67,6 +67,13 @@ def parse_url(text: str) -> Url:
     )
 
 
+def server_url(*, host: str, port: int, user: str, password: str | None, database: str) -> str:
+    """The URL of a PostgreSQL server's database, whatever characters its parts have. It may hold a password."""
+    secret = f":{quote(password, safe='')}" if password else ""
+    place = shown_authority(None, ((host, port),))
+    return f"postgresql://{quote(user, safe='')}{secret}@{place}/{quote(database, safe='')}"
+
+
 def shown_authority(user: str | None, hosts: tuple[tuple[str, int | None], ...]) -> str:
     """User and hosts as a URL shows them, without the password."""
     places = ",".join((f"[{host}]" if ":" in host else host) + (f":{port}" if port else "") for host, port in hosts)

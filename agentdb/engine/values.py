@@ -116,22 +116,31 @@ def canonical_json(value: Any) -> str:
 
 
 def canonical(value: Any) -> Any:
-    """A JSON value with every number as an int of 64 bits if it is one, else as a float.
+    """A JSON value with every number as an int of 64 bits if its decimal text is one, else as a float.
 
-    `jsonb` writes a whole float without its point, whatever its size, so what was a float may be read as an int.
+    `jsonb` keeps that text's value and writes it without point and exponent: 2.0**60 was sent as 1.152921504606847e18,
+    and comes back as 1152921504606847000.
     """
-    match value:
-        case str():
-            return value
-        case float() if value.is_integer() and INTEGER_MIN <= value <= INTEGER_MAX:
-            return int(value)
-        case int() if not INTEGER_MIN <= value <= INTEGER_MAX:
-            return float(value)
-        case dict() | Mapping():
-            return {key: canonical(item) for key, item in value.items()}
-        case list() | tuple():
-            return [canonical(item) for item in value]
-    return value
+    # Asked by type first: a million messages have tens of millions of parts.
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return value
+    if kind is float:
+        return _whole(value) if value.is_integer() else value
+    if kind is int:
+        return value if INTEGER_MIN <= value <= INTEGER_MAX else float(value)
+    if isinstance(value, Mapping):
+        return {key: canonical(item) for key, item in value.items()}
+    return [canonical(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _whole(value: float) -> int | float:
+    if abs(value) < 2**53:
+        return int(value)
+    if abs(value) > 2**64:
+        return value
+    written = int(Decimal(repr(value)))
+    return written if INTEGER_MIN <= written <= INTEGER_MAX else value
 
 
 def time_text(moment: datetime) -> str:

@@ -23,7 +23,7 @@ from agentdb.operations.rows import (
     TableRow,
     digest_table,
     insert_rows,
-    line_of,
+    lines_of,
     link_rows,
     links_of,
     read_batches,
@@ -79,7 +79,7 @@ async def read_tables(snapshot: Snapshot, *, told: Told, archive: ArchiveWriter 
         with archive.member(LINES.format(table.name)) if archive else nullcontext() as member:
             async for rows in read_batches(snapshot, table):
                 await asyncio.to_thread(_take, table, rows, digest, member)
-                told(table.name, digest.result.rows, counted["rows"])
+                told(f"reading {table.name}", digest.rows, counted["rows"])
         last_id = await snapshot.client.dialect.last_id(snapshot.rows, table.name)
         found[table.name] = TableFacts(rows=digest.result.rows, sha256=digest.result.sha256, last_id=last_id)
     return found
@@ -88,7 +88,7 @@ async def read_tables(snapshot: Snapshot, *, told: Told, archive: ArchiveWriter 
 async def read_state(snapshot: Snapshot) -> dict[str, Any] | None:
     """The ready row as a line tells it; None if there is none."""
     async for rows in read_batches(snapshot, state_table()):
-        found: dict[str, Any] = orjson.loads(line_of(state_table(), rows[0]))
+        found: dict[str, Any] = orjson.loads(lines_of(state_table(), rows)[0])
         return found
     return None
 
@@ -114,7 +114,7 @@ async def fill(client: Client, source: RowSource, *, told: Told) -> None:
         async for rows in source.batches(table):
             await insert_rows(client, table, rows)
             done += len(rows)
-            told(table.name, done, source.facts[table.name].rows)
+            told(f"writing {table.name}", done, source.facts[table.name].rows)
     for table in carried_tables():
         if table.late:
             async for rows in source.batches(table):
@@ -132,7 +132,7 @@ async def check_tables(snapshot: Snapshot, facts: Mapping[str, TableFacts], *, t
     for table in carried_tables():
         expected = facts[table.name]
         found = await digest_table(snapshot, table)
-        told(table.name, found.rows, expected.rows)
+        told(f"comparing {table.name}", found.rows, expected.rows)
         if (found.rows, found.sha256) != (expected.rows, expected.sha256):
             different.append(f"{table.name} ({found.rows} rows, {expected.rows} in the backup)")
     if different:
@@ -165,21 +165,19 @@ def check_lines(archive: Archive, name: str, table: Table | None, *, told: ToldC
     expected, digest = archive.manifest.tables[name], Digest()
     with archive.member(LINES.format(name)) as member:
         while lines := _next_lines(member):
-            for line in lines:
-                if table is not None and line_of(table, _row(archive, table, line)) != line:
-                    raise damaged(archive.path, f"a row of {name} is not as agentdb writes it")
-                digest.add(line)
-            told(digest.result.rows, expected.rows)
+            if table is not None and lines_of(table, [_row(archive, table, line) for line in lines]) != lines:
+                raise damaged(archive.path, f"a row of {name} is not as agentdb writes it")
+            digest.add(lines)
+            told(digest.rows, expected.rows)
     if (digest.result.rows, digest.result.sha256) != (expected.rows, expected.sha256):
         raise damaged(archive.path, f"the rows of {name} are not those that its manifest tells of")
 
 
 def _take(table: Table, rows: Sequence[TableRow], digest: Digest, member: IO[bytes] | None) -> None:
-    for row in rows:
-        line = line_of(table, row)
-        digest.add(line)
-        if member is not None:
-            member.write(line)
+    lines = lines_of(table, rows)
+    digest.add(lines)
+    if member is not None:
+        member.writelines(lines)
 
 
 def _next_lines(member: IO[bytes]) -> list[bytes]:

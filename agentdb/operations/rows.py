@@ -1,7 +1,7 @@
 """Rows on their way between databases: read in batches from one snapshot, as lines with a digest, and written.
 
 A row is a tuple in the order of its table's columns, of values that mean the same on every engine: ids and numbers are
-int, money is Decimal, times are aware datetimes, JSON is its text as it is stored. A line is the same as canonical
+int, money is Decimal, times are datetimes in UTC, JSON is its text as it is stored. A line is the same as canonical
 JSON, so equal rows of any two databases give equal lines, and the SHA-256 of a table is that of its lines.
 """
 
@@ -19,7 +19,7 @@ from agentdb.engine import Client
 from agentdb.engine.misread import reading
 from agentdb.engine.money import dollars, from_database
 from agentdb.engine.snapshot import Snapshot
-from agentdb.engine.values import INTEGER_MIN, canonical, instant, time_text
+from agentdb.engine.values import INTEGER_MIN, canonical, instant
 from agentdb.errors import AgentDBError
 from agentdb.operations.tables import Column, Kind, Table
 
@@ -37,6 +37,10 @@ Link: TypeAlias = tuple[int | None, ...]
 _Convert: TypeAlias = Callable[[Any], Any]
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
 def _json_text(stored: Any) -> str:
     # SQLite keeps a JSON text that is a number as a number.
     return stored if isinstance(stored, str) else orjson.dumps(stored).decode()
@@ -49,7 +53,7 @@ _FROM_DATABASE: Final[Mapping[Kind, _Convert]] = {
     "json": _json_text,
 }
 _TO_LINE: Final[Mapping[Kind, _Convert]] = {
-    "time": time_text,
+    "time": lambda moment: moment.isoformat(sep=" ", timespec="microseconds"),  # as `time_text`: it is in UTC already
     "money": lambda amount: f"{amount:f}",
     "json": lambda text: canonical(orjson.loads(text)),
 }
@@ -73,21 +77,26 @@ class TableDigest:
 
 
 class Digest:
-    """Grows line by line."""
+    """Grows with every batch of lines.
+
+    Attributes:
+        rows: How many there were so far.
+    """
 
     def __init__(self) -> None:
-        self._rows = 0
+        self.rows = 0
         self._hash = hashlib.sha256()
 
-    def add(self, line: bytes) -> None:
-        """Take the next line in the order of ids."""
-        self._rows += 1
-        self._hash.update(line)
+    def add(self, lines: Sequence[bytes]) -> None:
+        """Take the next lines in the order of ids."""
+        self.rows += len(lines)
+        for line in lines:
+            self._hash.update(line)
 
     @property
     def result(self) -> TableDigest:
         """Of all lines so far."""
-        return TableDigest(self._rows, self._hash.hexdigest())
+        return TableDigest(self.rows, self._hash.hexdigest())
 
 
 async def read_batches(snapshot: Snapshot, table: Table, *, after: int = NO_ID) -> AsyncIterator[list[TableRow]]:
@@ -103,35 +112,46 @@ async def read_batches(snapshot: Snapshot, table: Table, *, after: int = NO_ID) 
         (found,) = await snapshot.rows(limits, [after, BATCH_CHARACTERS])
         if found["last_id"] is None:
             return
-        batch = [_row(table, stored) for stored in await snapshot.rows(rows, [after, found["last_id"]])]
+        batch = _rows(table, await snapshot.rows(rows, [after, found["last_id"]]))
         after = found["last_id"]
         yield batch
 
 
-async def digest_table(snapshot: Snapshot, table: Table) -> TableDigest:
-    """The digest of all rows; equal on every engine for equal contents."""
+async def digest_table(snapshot: Snapshot, table: Table, *, tell: Callable[[int], None] | None = None) -> TableDigest:
+    """The digest of all rows; equal on every engine for equal contents.
+
+    Args:
+        tell: Called with the number of rows so far, after every batch.
+    """
     digest = Digest()
     async for batch in read_batches(snapshot, table):
-        for row in batch:
-            digest.add(line_of(table, row))
+        digest.add(lines_of(table, batch))
+        if tell is not None:
+            tell(digest.rows)
     return digest.result
 
 
-def line_of(table: Table, row: TableRow) -> bytes:
-    """A row as one line of canonical JSON: an object by column, where a NULL has no key and a JSON null has one.
+def lines_of(table: Table, rows: Iterable[TableRow]) -> list[bytes]:
+    """Each row as one line of canonical JSON: an object by column, where a NULL has no key and a JSON null has one.
 
     Money is a decimal text with ten decimals, a time a text of 32 characters in UTC.
 
     Raises:
         StorageError: The text of a JSON column is none.
     """
+    converts = [(column.name, _TO_LINE.get(column.kind, _same)) for column in table.columns]
     with reading():
-        values = {
-            column.name: _TO_LINE[column.kind](value) if column.kind in _TO_LINE else value
-            for column, value in zip(table.columns, row, strict=True)
-            if value is not None
-        }
-        return orjson.dumps(values, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+        return [
+            orjson.dumps(
+                {
+                    name: convert(value)
+                    for (name, convert), value in zip(converts, row, strict=True)
+                    if value is not None
+                },
+                option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE,
+            )
+            for row in rows
+        ]
 
 
 def row_of(table: Table, line: bytes) -> TableRow:
@@ -161,7 +181,7 @@ async def insert_rows(client: Client, table: Table, rows: Sequence[TableRow]) ->
     """
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     places = ", ".join(client.dialect.placeholder(at) for at in range(1, len(table.columns) + 1))
-    written = [_without_late(table, row) for row in rows] if table.late else rows
+    written = _without_late(table, rows) if table.late else rows
     sql = f'INSERT INTO "{table.name}" ({names}) VALUES ({places})'  # noqa: S608 - names of our models
     try:
         await client.execute_many(sql, written)
@@ -206,19 +226,23 @@ async def link_rows(client: Client, table: Table, links: Sequence[Link]) -> None
     await client.execute_many(sql, links)
 
 
-def _row(table: Table, stored: Any) -> TableRow:
+def _rows(table: Table, stored: Iterable[Any]) -> list[TableRow]:
+    converts = [_FROM_DATABASE.get(column.kind, _same) for column in table.columns]
     with reading():
-        return tuple(
-            _FROM_DATABASE[column.kind](value) if value is not None and column.kind in _FROM_DATABASE else value
-            for column, value in zip(table.columns, stored, strict=True)
-        )
+        return [
+            tuple([None if value is None else convert(value) for convert, value in zip(converts, row, strict=True)])
+            for row in stored
+        ]
 
 
-def _without_late(table: Table, row: TableRow) -> TableRow:
-    return tuple(
-        None if column.is_late and not _is_there(table, column, row) else value
-        for column, value in zip(table.columns, row, strict=True)
-    )
+def _without_late(table: Table, rows: Sequence[TableRow]) -> Sequence[TableRow]:
+    places = [(table.columns.index(column), column) for column in table.late]
+    written = list(rows)
+    for at, row in enumerate(rows):
+        late = {place for place, column in places if row[place] is not None and not _is_there(table, column, row)}
+        if late:
+            written[at] = tuple(None if place in late else value for place, value in enumerate(row))
+    return written
 
 
 def _is_late_sql(table: Table, column: Column) -> str:
@@ -228,8 +252,7 @@ def _is_late_sql(table: Table, column: Column) -> str:
 
 def _is_there(table: Table, column: Column, row: TableRow) -> bool:
     """Whether the row that it points to was written before: in its own table, if that has a smaller id."""
-    value = row[table.columns.index(column)]
-    return column.points_to == table.name and value is not None and value < row[0]
+    return column.points_to == table.name and row[table.columns.index(column)] < row[0]
 
 
 def _rows_sql(client: Client, table: Table) -> str:

@@ -105,7 +105,7 @@ async def _check_portable(archive: Archive, told: Told) -> _Found:
     tables = known_tables(archive)
     for name in archive.manifest.tables:
         check = partial(check_lines, archive, name, tables.get(name))
-        await in_thread(lambda count, check=check: check(told=count), name, told)  # type: ignore[misc]  # its default
+        await in_thread(lambda count, check=check: check(told=count), f"reading {name}", told)  # type: ignore[misc]  # its default
     return _Found((_SAME_ROWS,), () if tables else (_OTHER_SCHEMA,))
 
 

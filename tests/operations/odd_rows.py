@@ -53,6 +53,8 @@ VALUES: Final[tuple[Any, ...]] = (
     2.0**63,
     -(2.0**63),
     2.0**53,
+    2.0**60,
+    -(2.0**62),
     1e22,
     1e300,
     -1.7976931348623157e308,
@@ -75,8 +77,8 @@ VALUES: Final[tuple[Any, ...]] = (
 )
 
 
-async def odd_rows(db: Database) -> None:
-    """Furnish `db`, then write the odd rows."""
+async def odd_rows(db: Database) -> int:
+    """Furnish `db`, then write the odd rows. Gives the id of a message that is deleted: no other may ever have it."""
     world = await furnished(db, huge="")
     with db.use():
         talk = await Conversation.create(user_id=world.user_id, title="", created_at=TIMES[0])
@@ -92,10 +94,13 @@ async def odd_rows(db: Database) -> None:
             await Message.filter(id=one.id).update(parent_id=later.id)
         await Message.filter(id=messages[-1].id).update(parent_id=messages[-1].id)
         await Conversation.filter(id=talk.id).update(summary_message_id=messages[-1].id)
-        gone = await Message.create(conversation_id=talk.id)
-        await gone.delete()
     parameters = [db.session.dialect.placeholder(at) for at in (1, 2)]
     await db.session.client.fetch(
         f'INSERT INTO "Message" ("conversationID", "content") VALUES ({", ".join(parameters)})',
         [talk.id, orjson.dumps(None).decode()],
     )
+    with db.use():
+        gone = await Message.create(conversation_id=talk.id)
+        await gone.delete()
+    gone_id: int = gone.id
+    return gone_id

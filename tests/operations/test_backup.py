@@ -357,5 +357,5 @@ async def test_a_database_in_memory_is_backed_up(file: Path) -> None:
 
 
 def _failing(what: str, done: int, total: int) -> None:
-    if what == "User":
+    if what == "reading User":
         raise RuntimeError("a failure of this test")

@@ -1,0 +1,64 @@
+"""The questions of `agentdb transfer` on a terminal: where the data is, and where it is to go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.prompt import Confirm, IntPrompt, Prompt
+
+from agentdb.config import Settings
+from agentdb.engine import resolve
+from agentdb.engine.url import server_url
+
+_KINDS: Final = {
+    "sqlite": "a SQLite file",
+    "server": "a PostgreSQL server",
+    "embedded": "a PostgreSQL of its own in a directory",
+}
+
+
+class Wizard:
+    """Asks on stderr, so that what a program reads stays clean."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._console = Console(stderr=True, highlight=False)
+
+    def source(self) -> str | None:
+        """Where the data is."""
+        configured = resolve(None, self._settings)
+        self._console.print(f"The configured database is {configured.shown} ({configured.source}).", markup=False)
+        return self._text("Move from there (Enter), or from another URL", default="") or None
+
+    def target(self) -> str:
+        """Where it is to go."""
+        for name, kind in _KINDS.items():
+            self._console.print(f"  {name:8}  {kind}", markup=False)
+        kind = Prompt.ask("Move to", console=self._console, choices=list(_KINDS))
+        if kind == "sqlite":
+            return f"sqlite:///{Path(self._text('File', default='agentdb.db')).expanduser().absolute()}"
+        if kind == "embedded":
+            return f"postgresql+embedded:///{Path(self._text('Directory')).expanduser().absolute()}"
+        return self._server()
+
+    def is_confirmed(self, question: str) -> bool:
+        """Whether to go on."""
+        return Confirm.ask(question, console=self._console, default=False)
+
+    def _server(self) -> str:
+        known = self._settings
+        return server_url(
+            host=self._text("Host", default=known.pghost or "localhost"),
+            port=IntPrompt.ask("Port", console=self._console, default=known.pgport or 5432),
+            user=self._text("User", default=known.pguser or "postgres"),
+            password=Prompt.ask("Password (not shown)", console=self._console, password=True, default="") or None,
+            database=self._text("Database", default=known.pgdatabase or "agentdb"),
+        )
+
+    def _text(self, question: str, *, default: str | None = None) -> str:
+        while True:
+            answer = Prompt.ask(question, console=self._console, default=default, show_default=bool(default))
+            if answer or default is not None:
+                return (answer or "").strip()
