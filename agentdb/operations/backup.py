@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ from agentdb.engine.native_copy import NativeCopy
 from agentdb.engine.private_files import create_private, publish
 from agentdb.engine.threads import Told as ToldCount
 from agentdb.engine.values import now
-from agentdb.errors import ConflictError, InvalidInputError, SchemaError, UnsupportedError
+from agentdb.errors import ConflictError, InvalidInputError, SchemaError, UnsupportedError, excerpt
 from agentdb.lifecycle.migrate import Migrator
 from agentdb.lifecycle.packaged import packaged_versions
 from agentdb.lifecycle.unfinished import refuse_unfinished
@@ -31,6 +31,8 @@ from agentdb.operations.verification import verify
 from agentdb.secrets import Vault
 
 T = TypeVar("T")
+
+_Write: TypeAlias = Callable[[ArchiveWriter, Path, str], Awaitable[Manifest]]
 
 BackupFormat: TypeAlias = Literal["auto", "native", "portable"]
 
@@ -86,32 +88,20 @@ class _Backup:
 
     async def run(self, format: BackupFormat, *, overwrite: bool) -> BackupReport:  # noqa: A002 - as the command names it
         if format not in ("auto", "native", "portable"):
-            raise InvalidInputError(f"A backup's format is auto, native or portable, found {format!r}.")
+            raise InvalidInputError(f"A backup's format is auto, native or portable, found {excerpt(format)}.")
         if not overwrite:
             _refuse_existing(self._path)
         schema_version = await self._schema_version()
-        is_read = schema_version == packaged_versions()[-1]
         obstacle = None if format == "portable" else await self._native.obstacle(self._session.client)
         is_native = format != "portable" and obstacle is None
         if format == "native" and obstacle is not None:
             raise UnsupportedError(f"{obstacle} A backup with --format portable needs nothing but agentdb.")
-        if not is_native and not is_read:
-            raise SchemaError(
-                f"Database schema is {schema_version!r}, and a portable backup is made by the agentdb of that schema "
-                f"alone. {obstacle or 'Leave out --format portable.'}",
-                found=schema_version,
-                expected=packaged_versions()[-1],
-            )
+        if not is_native:
+            _check_readable(schema_version, obstacle)
         with draft_directory(self._path) as directory:
             draft = directory / "archive"
-            with writing(self._path):
-                create_private(draft)
-            with closing(ArchiveWriter(draft)) as archive:
-                if is_native:
-                    manifest = await self._write_native(archive, directory, schema_version, is_read=is_read)
-                else:
-                    manifest = await self._write_portable(archive, schema_version)
-                await self._writing(lambda told: archive.finish(manifest, told=told))
+            write = self._write_native if is_native else self._write_portable
+            manifest = await self._written(draft, write, schema_version)
             verified = await verify(draft, beside=self._path, told=self._told)
             if not await self._writing(lambda _: publish(draft, self._path, overwrite=overwrite)):
                 _refuse_existing(self._path)
@@ -129,6 +119,14 @@ class _Backup:
             key_file=self._vault.key_file.path if self._vault.key_file else None,
             proves=verified.proves,
         )
+
+    async def _written(self, draft: Path, write: _Write, schema_version: str) -> Manifest:
+        with writing(self._path):
+            create_private(draft)
+        with closing(ArchiveWriter(draft)) as archive:
+            manifest = await write(archive, draft.parent, schema_version)
+            await self._writing(lambda told: archive.finish(manifest, told=told))
+        return manifest
 
     async def _schema_version(self) -> str:
         applied = await Migrator(self._session).applied()
@@ -148,20 +146,19 @@ class _Backup:
             )
         return applied[-1]
 
-    async def _write_portable(self, archive: ArchiveWriter, schema_version: str) -> Manifest:
+    async def _write_portable(self, archive: ArchiveWriter, _: Path, schema_version: str) -> Manifest:
         began = now()
         async with self._session.client.snapshot() as snapshot:
             tables = await read_tables(snapshot, told=self._told, archive=archive)
             return self._manifest(PORTABLE, began, schema_version, await read_state(snapshot), tables)
 
-    async def _write_native(
-        self, archive: ArchiveWriter, directory: Path, schema_version: str, *, is_read: bool
-    ) -> Manifest:
+    async def _write_native(self, archive: ArchiveWriter, directory: Path, schema_version: str) -> Manifest:
         native, began, file = self._native, now(), directory / "copy"
         create_private(file)
         copied = native.copied(self._session.client, file, tables=TABLE_NAMES, told=partial(self._told, "copying"))
         async with copied as (snapshot, facts):
-            tables = await read_tables(snapshot, told=self._told) if is_read else {}
+            is_known = schema_version == packaged_versions()[-1]
+            tables = await read_tables(snapshot, told=self._told) if is_known else {}
             manifest = self._manifest(native.kind, began, schema_version, await read_state(snapshot), tables)
         size, sha256 = await self._writing(
             lambda told: archive.add_copy(native.kind, file, is_compressed=native.is_compressed, told=told)
@@ -191,6 +188,17 @@ class _Backup:
     async def _writing(self, work: Callable[[ToldCount], T]) -> T:
         with writing(self._path):
             return await in_thread(work, "writing", self._told)
+
+
+def _check_readable(schema_version: str, obstacle: str | None) -> None:
+    newest = packaged_versions()[-1]
+    if schema_version != newest:
+        raise SchemaError(
+            f"Database schema is {schema_version!r}, and a portable backup is made by the agentdb of that schema "
+            f"alone. {obstacle or 'Leave out --format portable.'}",
+            found=schema_version,
+            expected=newest,
+        )
 
 
 def _refuse_existing(path: Path) -> None:
