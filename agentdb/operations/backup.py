@@ -103,8 +103,9 @@ class _Backup:
             write = self._write_native if is_native else self._write_portable
             manifest = await self._written(draft, write, schema_version)
             verified = await verify(draft, beside=self._path, told=self._told)
-            if not await self._writing(lambda _: publish(draft, self._path, overwrite=overwrite)):
-                _refuse_existing(self._path)
+            with writing(self._path):
+                if not await self._in_thread(lambda _: publish(draft, self._path, overwrite=overwrite)):
+                    _refuse_existing(self._path)
         return BackupReport(
             path=self._path,
             kind=manifest.kind,
@@ -123,9 +124,9 @@ class _Backup:
     async def _written(self, draft: Path, write: _Write, schema_version: str) -> Manifest:
         with writing(self._path):
             create_private(draft)
-        with closing(ArchiveWriter(draft)) as archive:
-            manifest = await write(archive, draft.parent, schema_version)
-            await self._writing(lambda told: archive.finish(manifest, told=told))
+            with closing(ArchiveWriter(draft)) as archive:
+                manifest = await write(archive, draft.parent, schema_version)
+                await self._in_thread(lambda told: archive.finish(manifest, told=told))
         return manifest
 
     async def _schema_version(self) -> str:
@@ -160,7 +161,7 @@ class _Backup:
             is_known = schema_version == packaged_versions()[-1]
             tables = await read_tables(snapshot, told=self._told) if is_known else {}
             manifest = self._manifest(native.kind, began, schema_version, await read_state(snapshot), tables)
-        size, sha256 = await self._writing(
+        size, sha256 = await self._in_thread(
             lambda told: archive.add_copy(native.kind, file, is_compressed=native.is_compressed, told=told)
         )
         copy_facts = CopyFacts(bytes=size, sha256=sha256, facts=dict(facts))
@@ -185,9 +186,8 @@ class _Backup:
             tables=tables,
         )
 
-    async def _writing(self, work: Callable[[ToldCount], T]) -> T:
-        with writing(self._path):
-            return await in_thread(work, "writing", self._told)
+    async def _in_thread(self, work: Callable[[ToldCount], T]) -> T:
+        return await in_thread(work, "writing", self._told)
 
 
 def _check_readable(schema_version: str, obstacle: str | None) -> None:

@@ -48,6 +48,8 @@ def writing(path: Path) -> Iterator[None]:
     """Tell in our words that a file cannot be written."""
     try:
         yield
+    except (TimeoutError, ConnectionError):  # that is none of a file
+        raise
     except OSError as error:
         reason: StorageReason = "full" if error.errno in _FULL else "read-only"
         advice = "Free some space" if reason == "full" else "Name a file in a directory that this user may write to"

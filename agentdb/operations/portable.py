@@ -9,7 +9,7 @@ from typing import IO, Any, Final, Protocol
 
 import orjson
 
-from agentdb.engine import Client, Row
+from agentdb.engine import Client, Row, settle
 from agentdb.engine.snapshot import Snapshot
 from agentdb.engine.threads import Told as ToldCount
 from agentdb.errors import InvalidInputError, StorageError
@@ -66,7 +66,7 @@ class ArchiveRows:
 
     async def batches(self, table: Table) -> AsyncIterator[list[TableRow]]:
         with self._archive.member(LINES.format(table.name)) as member:
-            while lines := await asyncio.to_thread(_next_lines, member):
+            while lines := await settle(asyncio.to_thread(_next_lines, member)):
                 yield [_row(self._archive, table, line) for line in lines]
 
 
@@ -78,7 +78,7 @@ async def read_tables(snapshot: Snapshot, *, told: Told, archive: ArchiveWriter 
         digest = Digest()
         with archive.member(LINES.format(table.name)) if archive else nullcontext() as member:
             async for rows in read_batches(snapshot, table):
-                await asyncio.to_thread(_take, table, rows, digest, member)
+                await settle(asyncio.to_thread(_take, table, rows, digest, member))
                 told(f"reading {table.name}", digest.rows, counted["rows"])
         last_id = await snapshot.client.dialect.last_id(snapshot.rows, table.name)
         found[table.name] = TableFacts(rows=digest.result.rows, sha256=digest.result.sha256, last_id=last_id)

@@ -26,7 +26,7 @@ from agentdb.lifecycle.vault import vault_of
 from agentdb.models.names import TABLE_NAMES
 from agentdb.operations.advance import Told, in_thread, nobody
 from agentdb.operations.archive import Archive
-from agentdb.operations.drafts import draft_directory
+from agentdb.operations.drafts import draft_directory, writing
 from agentdb.operations.manifest import Manifest, TableFacts
 from agentdb.operations.portable import (
     ArchiveRows,
@@ -160,7 +160,8 @@ class _Restoration:
                     await check_copy(self._archive, file, told=self._told)
                 else:
                     file = await self._made(directory)
-                await self._native.put(file, client, {}, told=partial(self._told, "putting"))
+                with writing(place):
+                    await self._native.put(file, client, {}, told=partial(self._told, "putting"))
         return replaced
 
     async def _put_in_place(self, replace: bool) -> Mapping[str, int]:

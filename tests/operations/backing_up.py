@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ import agentdb
 from agentdb import Database
 from agentdb.database import look
 from agentdb.engine import resolve, sqlite_copy
+from agentdb.operations.backup import BackupFormat
 from agentdb.operations.manifest import TableFacts
 from agentdb.operations.portable import read_tables
 from agentdb.operations.restoration import restore
@@ -122,16 +124,26 @@ async def facts_of(url: str) -> dict[str, TableFacts]:
         return await read_tables(snapshot, told=lambda what, done, total: None)
 
 
-def take_backup(place: Place, file: Path, *, dies_at: int | None = None) -> Worker:
-    """In a process, that is killed when it tells for so many times how far it is; else it answers how often it did."""
-    return launched(_take_backup, place.url, file, dies_at)
+def take_backup(
+    place: Place, file: Path, *, dies_at: int | None = None, kind: BackupFormat = "auto", room: int | None = None
+) -> Worker:
+    """In a process, that is killed when it tells for so many times how far it is; else it answers how often it did.
+
+    Args:
+        room: How many bytes a file may have there.
+    """
+    return launched(_take_backup, place.url, file, dies_at, kind, room)
 
 
-async def _take_backup(answers: Connection, url: str, file: Path, dies_at: int | None) -> int:
+async def _take_backup(
+    answers: Connection, url: str, file: Path, dies_at: int | None, kind: BackupFormat, room: int | None
+) -> int:
     sqlite_copy.STEP_PAGES = 20
     counter = _Counter(dies_at)
     async with await look(url, settings=configured(secret_key=KEY)) as db:
-        await db.backup(file, told=counter.told)
+        if room is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+        await db.backup(file, format=kind, told=counter.told)
     return counter.count
 
 

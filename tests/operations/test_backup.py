@@ -22,7 +22,7 @@ from agentdb.operations.restoration import RestoreReport, restore
 from agentdb.operations.verification import verify
 from agentdb.testing.factory import DatabaseFactory
 from tests.lifecycle.places import KEY, Place, Places, configured
-from tests.operations.backing_up import facts_of
+from tests.operations.backing_up import facts_of, take_backup
 from tests.operations.odd_rows import odd_rows
 
 
@@ -356,6 +356,19 @@ async def test_a_database_in_memory_is_backed_up(file: Path) -> None:
     assert taken.tables["User"].rows == 1
 
 
+@pytest.mark.parametrize("kind", ["native", "portable"])
+@pytest.mark.agentdb(engine="sqlite")
+async def test_a_full_disk_is_told_and_leaves_nothing(kind: BackupFormat, ready_place: Place, file: Path) -> None:
+    """What cannot be finished goes again."""
+    worker = take_backup(ready_place, file, kind=kind, room=10_000)
+    with pytest.raises(StorageError) as failure:
+        worker.answer()
+    worker.ended()
+
+    assert failure.value.reason == "full"
+    assert names_in(file) == []
+
+
 def _failing(what: str, done: int, total: int) -> None:
-    if what == "reading User":
+    if what == "reading Role":
         raise RuntimeError("a failure of this test")
