@@ -245,7 +245,7 @@ class Database:
         """Write all that the database holds into one file, of one moment, while services go on; and verify it.
 
         The file is private (0600) and appears whole or not at all. What is committed before the call is in it. Secrets
-        stay protected in it, and the secret key is not: keep that apart. `agentdb.operations.restore` puts it back.
+        stay protected in it, and the secret key is not: keep that apart. `agentdb.restore` puts it back.
 
         Args:
             format: "native" is a copy by the engine's own means: a SQLite file, or what `pg_dump` gives. "portable" is

@@ -123,13 +123,8 @@ def restore(
     if replace and not (yes or _is_confirmed(target)):
         print("Nothing was changed.")
         return 1
-    asyncio.run(_restore(file, target, settings, replace=replace, as_json=as_json))
-    return 0
-
-
-async def _restore(file: Path, target: Target, settings: Settings, *, replace: bool, as_json: bool) -> None:
     with _progress(as_json=as_json) as told:
-        done = await put_back(file, target, settings, replace=replace, told=told)
+        done = asyncio.run(put_back(file, url, replace=replace, settings=settings, told=told))
     answer(
         {
             **place_data(target),
@@ -151,6 +146,7 @@ async def _restore(file: Path, target: Target, settings: Settings, *, replace: b
         _next_step(done),
         as_json=as_json,
     )
+    return 0
 
 
 def _progress(*, as_json: bool) -> AbstractContextManager[Advance]:

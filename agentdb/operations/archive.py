@@ -87,7 +87,7 @@ class Archive:
     """
 
     def __init__(self, path: Path, *, told: Told) -> None:
-        self.path = path
+        self.path = path.absolute()
         try:
             self._file = open(path, "rb")  # noqa: SIM115 - closed by close()
         except OSError as error:

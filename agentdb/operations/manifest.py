@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final, Literal
 
 import orjson
@@ -78,11 +76,6 @@ class Manifest(_Part):
         """Whether it is made of lines."""
         return self.kind == PORTABLE
 
-    @property
-    def row_count(self) -> int:
-        """In all tables."""
-        return sum(facts.rows for facts in self.tables.values())
-
 
 def manifest_text(manifest: Manifest) -> bytes:
     """As it stands in a backup."""
@@ -108,17 +101,3 @@ def read_manifest(text: bytes) -> Manifest:
         raise StorageError(
             "The manifest of the backup cannot be read. Take another backup.", reason="corrupt"
         ) from error
-
-
-def told_of(manifest: Manifest) -> Mapping[str, object]:
-    """What programs are told of it."""
-    created: datetime = manifest.created_at
-    return {
-        "kind": manifest.kind,
-        "engine": manifest.engine,
-        "created_at": created,
-        "agentdb": manifest.agentdb,
-        "schema_version": manifest.schema_version,
-        "key_ids": manifest.key_ids,
-        "tables": {name: {"rows": facts.rows, "sha256": facts.sha256} for name, facts in manifest.tables.items()},
-    }

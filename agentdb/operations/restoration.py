@@ -16,18 +16,17 @@ from pathlib import Path
 from typing import Final
 
 from agentdb.config import Settings
-from agentdb.engine import Session, Target
+from agentdb.engine import Session, Target, resolve
 from agentdb.errors import ConflictError, SchemaError, StorageError, UnsupportedError
 from agentdb.lifecycle.migrate import Migrator
 from agentdb.lifecycle.packaged import packaged_versions
-from agentdb.lifecycle.schema import read_schema
 from agentdb.lifecycle.start import LOCK_TIMEOUT_S
 from agentdb.lifecycle.vault import vault_of
-from agentdb.models.names import TABLE_NAMES
 from agentdb.operations.advance import Told, in_thread, nobody
 from agentdb.operations.archive import Archive
 from agentdb.operations.drafts import draft_directory, writing
 from agentdb.operations.manifest import Manifest, TableFacts
+from agentdb.operations.occupants import rows_there
 from agentdb.operations.portable import (
     ArchiveRows,
     OwnRows,
@@ -47,7 +46,6 @@ from agentdb.operations.verification import (
 )
 
 _MODULES: Final = ("agentdb.models",)
-_MIGRATIONS: Final = "aerich"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +76,23 @@ class RestoreReport:
 
 
 async def restore(
-    path: Path, target: Target, settings: Settings, *, replace: bool = False, told: Told = nobody
+    path: str | Path,
+    url: str | None = None,
+    *,
+    replace: bool = False,
+    settings: Settings | None = None,
+    told: Told = nobody,
 ) -> RestoreReport:
-    """Put a backup into the database of `target`, which is made if it is missing.
+    """Put a backup into a database, which is made if it is missing.
 
     Stop the services of that database before. The backup is verified first, and what was restored afterwards.
 
     Args:
+        url: Of the database; see the settings for what counts when None.
         replace: Also into a database that holds something. What it holds is lost when the restore succeeds, and stays
             when it does not.
+        settings: Read from the environment when None.
+        told: Called with what is worked on, how much of it is done, and how much there is.
 
     Raises:
         StorageError: The backup is damaged, or there is no room; the database is as it was.
@@ -95,9 +101,11 @@ async def restore(
         SchemaError: The backup is of a schema that this package cannot restore.
         UnsupportedError: The backup cannot be restored into this engine; says which can.
     """
+    settings = settings or Settings.load()
+    target = resolve(url, settings)
     if target.is_ephemeral:
         raise UnsupportedError("A database in memory ends with its handle: name a file or a server to restore into.")
-    with closing(await in_thread(lambda count: Archive(path.absolute(), told=count), "reading", told)) as archive:
+    with closing(await in_thread(lambda count: Archive(Path(path), told=count), "reading", told)) as archive:
         return await _Restoration(archive, target, settings, told).run(replace=replace)
 
 
@@ -256,13 +264,7 @@ class _Restoration:
 
     async def _occupied(self, session: Session, replace: bool) -> Mapping[str, int]:
         """How many rows the tables have that would be replaced."""
-        found = dict[str, int]()
-        for name in await read_schema(session):
-            if name != _MIGRATIONS and (self._native.takes_all or name in TABLE_NAMES):
-                quoted = name.replace('"', '""')
-                [row] = await session.fetch(f'SELECT count(*) AS "rows" FROM "{quoted}"')  # noqa: S608 - quoted
-                if row["rows"]:
-                    found[name] = row["rows"]
+        found = await rows_there(session, of_others=self._native.takes_all)
         if found and not replace:
             told = ", ".join(f"{name} {rows}" for name, rows in [*found.items()][:4])
             raise ConflictError(

@@ -62,7 +62,7 @@ class Verification:
     leaves_open: tuple[str, ...]
 
 
-async def verify(path: Path, *, beside: Path | None = None, told: Told = nobody) -> Verification:
+async def verify(path: str | Path, *, beside: Path | None = None, told: Told = nobody) -> Verification:
     """Read all of a backup and compare it with what it says of itself. Nothing is restored.
 
     Args:
@@ -72,7 +72,7 @@ async def verify(path: Path, *, beside: Path | None = None, told: Told = nobody)
         StorageError: It is no backup, cut off, or damaged, or there is no room to unpack it.
         UnsupportedError: It is of a format that came later.
     """
-    with closing(await in_thread(lambda count: Archive(path, told=count), "reading", told)) as archive:
+    with closing(await in_thread(lambda count: Archive(Path(path), told=count), "reading", told)) as archive:
         return await verify_archive(archive, beside=beside, told=told)
 
 

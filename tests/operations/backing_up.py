@@ -18,7 +18,7 @@ from typing import Final
 import agentdb
 from agentdb import Database
 from agentdb.database import look
-from agentdb.engine import resolve, sqlite_copy
+from agentdb.engine import sqlite_copy
 from agentdb.operations.backup import BackupFormat
 from agentdb.operations.manifest import TableFacts
 from agentdb.operations.portable import read_tables
@@ -155,7 +155,7 @@ def put_back(file: Path, place: Place, *, dies_at: int | None = None) -> Worker:
 async def _put_back(answers: Connection, url: str, file: Path, dies_at: int | None) -> int:
     sqlite_copy.STEP_PAGES = 20
     counter, settings = _Counter(dies_at), configured(secret_key=KEY)
-    await restore(file, resolve(url, settings), settings, replace=True, told=counter.told)
+    await restore(file, url, settings=settings, replace=True, told=counter.told)
     return counter.count
 
 

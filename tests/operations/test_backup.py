@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import zipfile
@@ -16,7 +17,7 @@ import pytest
 import agentdb
 from agentdb import ConflictError, Database, SchemaError, StorageError, UnavailableError, UnsupportedError
 from agentdb.database import look
-from agentdb.engine import postgres_copy, resolve
+from agentdb.engine import postgres_copy
 from agentdb.operations.backup import BackupFormat, BackupReport
 from agentdb.operations.restoration import RestoreReport, restore
 from agentdb.operations.verification import verify
@@ -48,7 +49,7 @@ async def backed_up(place: Place, file: Path, **options: Any) -> BackupReport:
 
 async def restored(file: Path, place: Place, **options: Any) -> RestoreReport:
     settings = configured(secret_key=KEY)
-    return await restore(file, resolve(place.url, settings), settings, **options)
+    return await restore(file, place.url, settings=settings, **options)
 
 
 async def fill(place: Place) -> None:
@@ -322,7 +323,7 @@ async def test_the_missing_key_is_named(ready_place: Place, places: Places, file
     place = places.empty()
     known = await restored(file, place)
     settings = configured(secret_key="another key than that one")
-    unknown = await restore(file, resolve(place.url, settings), settings, replace=True)
+    unknown = await restore(file, place.url, settings=settings, replace=True)
 
     assert known.missing_keys == ()
     assert len(unknown.missing_keys) == 1
@@ -369,6 +370,33 @@ async def test_a_full_disk_is_told_and_leaves_nothing(kind: BackupFormat, ready_
     assert names_in(file) == []
 
 
+@pytest.mark.parametrize("kind", ["native", "portable"])
+async def test_a_backup_that_is_cancelled_leaves_nothing(kind: BackupFormat, ready_place: Place, file: Path) -> None:
+    """Wherever it is; the database goes on, and so does the next backup."""
+    async with await look(ready_place.url, settings=configured(secret_key=KEY)) as db:
+        for part in ("reading Role", "reading agentdb_seed", "writing"):
+            canceller = _Canceller(part)
+            canceller.task = asyncio.ensure_future(db.backup(file, format=kind, told=canceller))
+            with pytest.raises(asyncio.CancelledError):
+                await canceller.task
+            assert names_in(file) == []
+        await db.access.create_user(email="ada@example.org")
+        assert (await db.backup(file, format=kind)).tables["User"].rows == 1
+
+
 def _failing(what: str, done: int, total: int) -> None:
     if what == "reading Role":
         raise RuntimeError("a failure of this test")
+
+
+class _Canceller:
+    """Cancels a task when that comes to a part of its work."""
+
+    task: asyncio.Future[Any]
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if what == self._part:
+            self.task.cancel()

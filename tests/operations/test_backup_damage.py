@@ -13,7 +13,6 @@ import pytest
 
 from agentdb import ConflictError, StorageError, UnsupportedError
 from agentdb.database import look
-from agentdb.engine import resolve
 from agentdb.operations.archive import ArchiveWriter
 from agentdb.operations.backup import BackupFormat
 from agentdb.operations.manifest import Manifest
@@ -120,7 +119,7 @@ async def test_what_was_changed_on_purpose_does_not_fit(ready_place: Place, plac
         forged = changed(file, change)
         for attempt in (
             lambda f=forged: verify(f),
-            lambda f=forged: restore(f, resolve(target.url, settings), settings),
+            lambda f=forged: restore(f, target.url, settings=settings),
         ):
             with pytest.raises(StorageError) as refusal:
                 await attempt()
@@ -140,7 +139,7 @@ async def test_what_comes_later_is_told_from_damage(ready_place: Place, places: 
         await verify(newer)
     schema = changed(file, lambda members, manifest: manifest.model_copy(update={"schema_version": "0999_later"}))
     with pytest.raises(Exception, match="0999_later"):
-        await restore(schema, resolve(target.url, settings), settings)
+        await restore(schema, target.url, settings=settings)
 
 
 async def test_other_files_are_no_backups(tmp_path: Path) -> None:
@@ -190,7 +189,7 @@ async def test_a_restore_that_is_killed_leaves_the_old_or_the_new(
     assert sums(await facts_of(target.url)) == sums(new)
     settings = configured(secret_key=KEY)
     with pytest.raises(ConflictError):
-        await restore(file, resolve(target.url, settings), settings)
+        await restore(file, target.url, settings=settings)
 
 
 def spread(points: int) -> list[int]:

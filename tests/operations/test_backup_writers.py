@@ -9,7 +9,6 @@ from pathlib import Path
 
 import agentdb
 from agentdb.database import look
-from agentdb.engine import resolve
 from agentdb.operations.restoration import restore
 from tests.counts import COUNTS
 from tests.lifecycle.places import Place, Places, configured
@@ -42,7 +41,7 @@ async def _turns_in_backup(file: Path, places: Places, writers: list[Writer]) ->
     settings = configured()
     if place.path is not None:
         _check_inner_file(file, file.with_suffix(".db"))
-    await restore(file, resolve(place.url, settings), settings)
+    await restore(file, place.url, settings=settings)
     async with agentdb.connect(place.url, settings=settings, skip_sync=True) as db:
         return [await turns_in(db, writer) for writer in writers]
 
