@@ -31,6 +31,8 @@ class Counts:
         fuzzed_files: Damaged SQLite files that are opened.
         killed_adoptions: Processes that are killed while they adopt a database, each at another step.
         damaged_originals: Databases of the original package with random damage that are adopted.
+        backups_under_writers: Backups that are taken while three processes write, per engine.
+        killed_backups: Backups that are killed, each at another moment, and as many restores, per engine.
         deadline_slack_s: How much later than its deadline a call may end; a busy machine needs more.
     """
 
@@ -53,6 +55,8 @@ class Counts:
     fuzzed_files: int
     killed_adoptions: int
     damaged_originals: int
+    backups_under_writers: int
+    killed_backups: int
     deadline_slack_s: float
 
 
@@ -77,6 +81,8 @@ SIZES: Final = {
         fuzzed_files=40,
         killed_adoptions=2,
         damaged_originals=3,
+        backups_under_writers=3,
+        killed_backups=3,
         deadline_slack_s=5.0,
     ),
     "full": Counts(
@@ -99,6 +105,8 @@ SIZES: Final = {
         fuzzed_files=500,
         killed_adoptions=20,
         damaged_originals=100,
+        backups_under_writers=30,
+        killed_backups=40,
         deadline_slack_s=0.5,
     ),
 }

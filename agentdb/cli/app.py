@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError
 
 from agentdb.cli import commands, keys
 from agentdb.cli.adopt import adopt
+from agentdb.cli import backups, commands, keys
 from agentdb.cli.doctor import doctor
 from agentdb.cli.grants import grants
 from agentdb.cli.output import complain
@@ -42,6 +43,9 @@ for command in (
     commands.demo,
     keys.rotate_key,
     grants,
+    backups.backup,
+    backups.restore,
+    backups.verify,
     transfer,
 ):
     app.command(command)
