@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agentdb.lifecycle.start import StartReport
     from agentdb.operations.health import Health, Pulse
     from agentdb.operations.key_use import KeyUse
+    from agentdb.operations.maintenance import Maintenance, Progress
     from agentdb.operations.rotation import Rotation
     from agentdb.services.access import AccessService
     from agentdb.services.agents import AgentService
@@ -199,6 +200,59 @@ class Database:
             TransactionError: Inside a transaction of this handle, on a closed one, or in another event loop.
         """
         return await self._pulse.take(deep=deep, timeout_s=timeout)
+
+    async def maintain(
+        self,
+        *,
+        purge_deleted_after_days: int | None = None,
+        keep_messages_days: int | None = None,
+        keep_usage_days: int | None = None,
+        check: bool = True,
+        vacuum: bool = False,
+        vector_index: bool = False,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Maintenance:
+        """Check the database, give expired reservations back, index for search, refresh the planner's statistics.
+
+        And remove what is older than so many whole days in UTC: today and the days before it are kept. It goes in short
+        transactions, services go on meanwhile, and it may be killed and run again. A damaged database is only checked.
+
+        Args:
+            purge_deleted_after_days: Destroy conversations that were deleted before that.
+            keep_messages_days: Remove older messages with their resources. A conversation with newer ones keeps its
+                context: from its summary on, or else its newest 1000 messages. A repeated `request_id` of a removed
+                message is a new one.
+            keep_usage_days: Remove older usage and keep its sums by day, user, model, agent and type, which reports
+                add; `usage.list` has it no more, and a repeated `request_id` of it is a new one.
+            check: Read all pages and references.
+            vacuum: Rewrite a SQLite file without what deleted rows left, during which nobody can write; on PostgreSQL
+                VACUUM the tables, during which everybody can.
+            vector_index: Create the extension pgvector. There is no index of embeddings: searches are exact, and
+                inside of what one user has.
+            dry_run: Only count what would be removed, and check.
+            progress: Called with what is being done and how many rows it has done.
+
+        Raises:
+            InvalidInputError: A number of days that is not from 1 to 36,500.
+            SchemaError: The database is not at this package's newest migration.
+            TransactionError: Inside a transaction of this handle.
+            UnsupportedError: `vector_index`, where there is no such extension.
+            UnavailableError: The database was busy for too long. What was done is kept; run it again.
+        """
+        from agentdb.operations.maintenance import Maintainer, Policy, check_flags
+
+        check_flags(check=check, vacuum=vacuum, vector_index=vector_index, dry_run=dry_run)
+        policy = Policy(
+            purge_deleted_after_days=purge_deleted_after_days,
+            keep_messages_days=keep_messages_days,
+            keep_usage_days=keep_usage_days,
+            checks=check,
+            vacuums=vacuum,
+            vector_index=vector_index,
+        )
+        maintainer = Maintainer(self.session, usage=self.usage, conversations=self.conversations)
+        return await maintainer.maintain(policy, is_dry=dry_run, progress=progress)
 
     async def rotate_key(self, *, revoke_unused: bool = False) -> Rotation:
         """Move all secrets to the current secret key, so that an earlier one can be thrown away.

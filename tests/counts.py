@@ -28,6 +28,7 @@ class Counts:
         cancelled_awaits: Calls of public methods that are cancelled, each at another await.
         changed_secrets: Protected values that are changed in one bit, or put in another place.
         fuzzed_files: Damaged SQLite files that are opened.
+        retention_rounds: Times that old rows are removed while writers go on, per engine.
         deadline_slack_s: How much later than its deadline a call may end; a busy machine needs more.
     """
 
@@ -47,6 +48,7 @@ class Counts:
     cancelled_awaits: int
     changed_secrets: int
     fuzzed_files: int
+    retention_rounds: int
     deadline_slack_s: float
 
 
@@ -68,6 +70,7 @@ SIZES: Final = {
         cancelled_awaits=400,
         changed_secrets=200,
         fuzzed_files=40,
+        retention_rounds=3,
         deadline_slack_s=5.0,
     ),
     "full": Counts(
@@ -87,6 +90,7 @@ SIZES: Final = {
         cancelled_awaits=5_000,
         changed_secrets=1_000,
         fuzzed_files=500,
+        retention_rounds=40,
         deadline_slack_s=0.5,
     ),
 }

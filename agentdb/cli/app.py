@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError
 
 from agentdb.cli import commands, keys
 from agentdb.cli.doctor import doctor
+from agentdb.cli.maintain import maintain
 from agentdb.cli.output import complain
 from agentdb.errors import AgentDBError
 
@@ -37,6 +38,7 @@ for command in (
     doctor,
     commands.demo,
     keys.rotate_key,
+    maintain,
 ):
     app.command(command)
 

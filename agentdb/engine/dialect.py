@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agentdb.engine.diagnosis import Diagnosis
     from agentdb.engine.introspection import Catalogue
     from agentdb.engine.orm import TortoiseClient
+    from agentdb.engine.upkeep import Upkeep
     from agentdb.engine.word_table import WordTable
 
 
@@ -171,6 +172,11 @@ class Dialect(ABC):
     @abstractmethod
     def diagnosis(self) -> Diagnosis:
         """How the engine tells that it is well."""
+
+    @property
+    @abstractmethod
+    def upkeep(self) -> Upkeep:
+        """How the engine is kept in order."""
 
     @abstractmethod
     async def lock_table(self, client: Client, table: str) -> None:

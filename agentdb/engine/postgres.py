@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from agentdb.engine.diagnosis import Diagnosis
     from agentdb.engine.introspection import Catalogue
     from agentdb.engine.orm import TortoiseClient
+    from agentdb.engine.upkeep import Upkeep
 
 _EMBEDDED: Final = "postgresql+embedded"
 
@@ -171,6 +172,12 @@ class PostgresDialect(Dialect):
         from agentdb.engine.postgres_diagnosis import PostgresDiagnosis
 
         return PostgresDiagnosis()
+
+    @property
+    def upkeep(self) -> Upkeep:
+        from agentdb.engine.postgres_upkeep import PostgresUpkeep
+
+        return PostgresUpkeep()
 
     async def lock_table(self, client: Client, table: str) -> None:
         await client.execute_script(f'LOCK TABLE "{table}" IN SHARE ROW EXCLUSIVE MODE')

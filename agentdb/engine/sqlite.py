@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from agentdb.engine.diagnosis import Diagnosis
     from agentdb.engine.introspection import Catalogue
     from agentdb.engine.orm import TortoiseClient
+    from agentdb.engine.upkeep import Upkeep
 
 _MEMORY: Final = ":memory:"
 
@@ -183,6 +184,12 @@ class SqliteDialect(Dialect):
         from agentdb.engine.sqlite_diagnosis import SqliteDiagnosis
 
         return SqliteDiagnosis()
+
+    @property
+    def upkeep(self) -> Upkeep:
+        from agentdb.engine.sqlite_upkeep import SqliteUpkeep
+
+        return SqliteUpkeep()
 
     async def lock_table(self, client: Client, table: str) -> None:
         """Nothing to do: a write transaction has the whole file to itself."""

@@ -11,7 +11,16 @@ from agentdb.models.agents import Agent, AgentTool, Prompt, Tool, UserAgent, Use
 from agentdb.models.base import Record
 from agentdb.models.catalog import Model, Provider
 from agentdb.models.conversations import Conversation, Message
-from agentdb.models.internal import BudgetReset, Request, Reservation, SearchEntry, SearchMark, SeedEntry, State, UsageDay
+from agentdb.models.internal import (
+    BudgetReset,
+    Request,
+    Reservation,
+    SearchEntry,
+    SearchMark,
+    SeedEntry,
+    State,
+    UsageDay,
+)
 from agentdb.models.knowledge import Resource, Vector
 from agentdb.models.usage import Usage
 

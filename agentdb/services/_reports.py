@@ -51,7 +51,7 @@ class Reports(Service):
         cursor: str | None = None,
         timeout: float | None = None,
     ) -> Page[UsageRow]:
-        """Usage of one user or of all, the newest first. What `agentdb maintain --keep-usage` removed is in reports only.
+        """Usage of one user or of all, the newest first, without what `agentdb maintain --keep-usage` removed.
 
         Args:
             user_id: Only this user's; None for everybody's, also of users that were erased.
@@ -114,8 +114,8 @@ class Reports(Service):
             timeout: Seconds for the whole call.
 
         Returns:
-            The latest period first; inside of it the most expensive group first, then by user, pseudonym, model, agent and
-            type.
+            The latest period first; inside of it the most expensive group first, then by user, pseudonym, model, agent
+            and type.
 
         Raises:
             InvalidInputError: An unknown grouping or zone, a naive time, an empty range, more than 10,000 periods, or
