@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, Self, TypeVar
 
 from agentdb.config import Settings
 from agentdb.engine import Session, Target, resolve
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from agentdb.lifecycle.owner import Owner, Status
     from agentdb.lifecycle.seed import SeedReport
     from agentdb.lifecycle.start import StartReport
+    from agentdb.operations.erasure import Erasure
+    from agentdb.operations.export import Export
     from agentdb.operations.health import Health, Pulse
     from agentdb.operations.key_use import KeyUse
     from agentdb.operations.maintenance import Maintenance, Progress
@@ -253,6 +255,45 @@ class Database:
         )
         maintainer = Maintainer(self.session, usage=self.usage, conversations=self.conversations)
         return await maintainer.maintain(policy, is_dry=dry_run, progress=progress)
+
+    async def erase_user(self, user_id: int) -> Erasure:
+        """Remove all that a person has in any table, in one transaction, and clear it from the database's files.
+
+        Sums of their usage stay by UTC day, under a random pseudonym that is kept nowhere else. Their agents go, also
+        those that others use: others' conversations stay, without their agent. Calls for them that run meanwhile get
+        NotFoundError. A SQLite file is rewritten, during which nobody can write. On PostgreSQL the tables are vacuumed:
+        until the server writes over them, their pages and its write-ahead log may still hold remains that no query
+        shows. Backups of before are not touched.
+
+        Raises:
+            NotFoundError: No such user, or erased before.
+            InvalidInputError: `user_id` is no int.
+            SchemaError: The database is not at this package's newest migration.
+            TransactionError: Inside a transaction of this handle.
+            UnavailableError: The database was busy for too long; nothing was erased. Call it again.
+        """
+        from agentdb.operations.erasure import Eraser
+
+        return await Eraser(self.session).erase(user_id)
+
+    async def export_user(self, user_id: int, file: str | Path | BinaryIO) -> Export:
+        """Write all that a person has in any table as JSON, without secrets; see `agentdb.operations.export`.
+
+        Args:
+            file: A new file, made so that only its owner may read it, or an open one that can be sought in.
+
+        Raises:
+            NotFoundError: No such user.
+            InvalidInputError: `user_id` is no int.
+            StorageError: There is such a file already, or it cannot be written.
+            SchemaError: The database is not at this package's newest migration.
+        """
+        from agentdb.operations.export import Exporter
+
+        exporter = Exporter(self.session)
+        if isinstance(file, (str, Path)):
+            return await exporter.to_path(user_id, Path(file))
+        return await exporter.to_file(user_id, file)
 
     async def rotate_key(self, *, revoke_unused: bool = False) -> Rotation:
         """Move all secrets to the current secret key, so that an earlier one can be thrown away.

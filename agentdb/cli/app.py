@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from agentdb.cli import commands, keys
+from agentdb.cli import commands, keys, person
 from agentdb.cli.doctor import doctor
 from agentdb.cli.maintain import maintain
 from agentdb.cli.output import complain
@@ -39,6 +39,8 @@ for command in (
     commands.demo,
     keys.rotate_key,
     maintain,
+    person.erase_user,
+    person.export_user,
 ):
     app.command(command)
 

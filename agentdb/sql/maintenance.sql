@@ -225,3 +225,29 @@ WHERE NOT COALESCE(c."deleted", FALSE);
 -- name: count_expired
 -- Served by agentdb_reservation_state_expiresAt_idx.
 SELECT COUNT(*) AS "reservations" FROM "agentdb_reservation" WHERE "state" = 'held' AND "expiresAt" <= :now;
+
+-- name: hold_user (postgres)
+-- Whoever writes for this user waits, and then finds nobody. Served by the primary key.
+SELECT "id" FROM "User" WHERE "id" = :user_id FOR UPDATE;
+
+-- name: hold_user (sqlite)
+-- A write transaction holds the only write lock from its BEGIN on. Served by the primary key.
+SELECT "id" FROM "User" WHERE "id" = :user_id;
+
+-- name: hold_conversations_of_user (postgres)
+-- After the user. Served by Conversation_userID_createdAt_idx.
+SELECT "id" FROM "Conversation" WHERE "userID" = :user_id ORDER BY "id" FOR UPDATE;
+
+-- name: hold_conversations_of_user (sqlite)
+-- After the user. Served by Conversation_userID_createdAt_idx.
+SELECT "id" FROM "Conversation" WHERE "userID" = :user_id ORDER BY "id";
+
+-- name: usage_of_user
+-- Served by Usage_userID_idx.
+SELECT "id" FROM "Usage" WHERE "userID" = :user_id LIMIT :limit;
+
+-- name: forget_user_of_days
+-- Sums stay without their user, and without the caller's own words. Served by agentdb_usage_day_userID_day_idx.
+UPDATE "agentdb_usage_day" SET "userID" = NULL, "pseudonym" = :pseudonym, "type" = NULL, "updatedAt" = :now
+WHERE "userID" = :user_id
+RETURNING "id";

@@ -47,12 +47,13 @@ async def spend_at_random(
 
 async def reports(db: Database, **options: Any) -> Mapping[str, Any]:
     """The sums by each kind, by all and by none. Requests are left out where those of several kinds count twice."""
-    span = {"since": days_ago(1000, 0), "until": days_ago(-2, 0), "limit": 10_000, **options}
+    span: dict[str, Any] = {"since": days_ago(1000, 0), "until": days_ago(-2, 0), "limit": 10_000, **options}
     kinds = [one for size in (0, 1, len(KINDS)) for one in combinations(KINDS, size)]
     found = {}
     for unit in ("day", "month", None):
         for by in kinds:
-            totals = await db.usage.report(by=[*([unit] if unit else []), *by], **span)
+            grouping: Any = [*([unit] if unit else []), *by]
+            totals = await db.usage.report(by=grouping, **span)
             left_out = {"requests"} if set(by) - {"user"} else set[str]()
             found[f"{unit} {by}"] = sorted(str(one.model_dump(exclude=left_out)) for one in totals)
     return found

@@ -70,7 +70,7 @@ async def test_a_request_in_several_slices_counts_once(
     )
     with agent_db.use():
         await Usage.all().update(created_at=days_ago(9))
-    span = {"since": days_ago(30), "until": days_ago(0)}
+    span: dict[str, Any] = {"since": days_ago(30), "until": days_ago(0)}
     before = await agent_db.usage.report(by="day", **span)
     await agent_db.maintain(keep_usage_days=7, check=False)
     after = await agent_db.usage.report(by="day", **span)
@@ -89,7 +89,7 @@ async def test_a_removed_day_counts_at_noon(agent_db: Database, users: list[User
         await Usage.all().update(created_at=days_ago(9, 1))
     await agent_db.maintain(keep_usage_days=7, check=False)
     report = agent_db.usage.report
-    span = {"since": days_ago(30), "until": days_ago(0)}
+    span: dict[str, Any] = {"since": days_ago(30), "until": days_ago(0)}
     dates = {
         (await report(by="day", time_zone=zone, **span))[0].period
         for zone in ("UTC", "America/Los_Angeles", "Asia/Tokyo")
@@ -231,7 +231,7 @@ async def test_retention_loses_nothing_inside_the_period(
     assert set(told["messages"]) <= present
     assert set(told["usage"]) <= set(rows)
     assert totals.rows == len(rows) + sum(day.rows for day in days)
-    costs = [one.cost or Decimal(0) for one in (*rows.values(), *days)]
+    costs = [*(row.cost or Decimal(0) for row in rows.values()), *(day.cost for day in days)]
     assert totals.cost_usd == sum(costs)
     assert min(row.created_at for row in rows.values() if row.created_at) >= days_ago(7, 0)
 
