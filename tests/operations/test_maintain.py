@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+import agentdb
 from agentdb import Database, InvalidInputError, Message, NotFoundError, Resource, TransactionError, Usage, Vector
 from agentdb.models import Reservation, UsageDay
 from agentdb.records import User
@@ -282,3 +284,51 @@ async def test_maintenance_has_transactions_of_its_own(agent_db: Database) -> No
     async with agent_db.transaction():
         with pytest.raises(TransactionError, match="Leave yours first"):
             await agent_db.maintain()
+
+
+@pytest.mark.agentdb(engine="postgresql")
+async def test_the_vector_extension_is_made_on_request(agent_db: Database) -> None:
+    """And only then; asking twice is harmless."""
+    is_there = "SELECT to_regtype('vector') IS NOT NULL AS \"is_there\""
+    before = await agent_db.session.fetch(is_there)
+    await agent_db.maintain(vector_index=True, dry_run=True)
+    planned = await agent_db.session.fetch(is_there)
+    for _ in range(2):
+        await agent_db.maintain(vector_index=True, check=False)
+    after = await agent_db.session.fetch(is_there)
+
+    assert [rows[0]["is_there"] for rows in (before, planned, after)] == [False, False, True]
+
+
+@pytest.mark.agentdb(engine="sqlite")
+async def test_a_file_shrinks(tmp_path: Path) -> None:
+    """Once with VACUUM, while nobody writes; from then on free pages are given back without it."""
+    path = tmp_path / "agent.db"
+    async with agentdb.connect(f"sqlite:///{path}") as db:
+        ada = await db.access.create_user(email="ada@example.org")
+
+        async def fill_and_purge(**options: Any) -> tuple[int, int]:
+            talk = await db.conversations.start(user_id=ada.id, agent_id=1)
+            await say(db, talk, "word " * 200_000)
+            await thrown_away(db, talk, days_ago(9))
+            done = await db.maintain(purge_deleted_after_days=7, **options)
+            return done.space_after, done.free or 0
+
+        untouched, rewritten, trimmed = [await fill_and_purge(**options) for options in ({}, {"vacuum": True}, {})]
+
+        assert untouched[1] > 900_000
+        assert rewritten[0] < untouched[0] - 900_000
+        assert (rewritten[1], trimmed[1]) == (0, 0)
+        assert abs(trimmed[0] - rewritten[0]) < 100_000
+        assert path.stat().st_size == trimmed[0]
+        assert path.with_name("agent.db-wal").stat().st_size == 0
+
+
+async def test_in_memory_all_of_it_works() -> None:
+    """Where there is no file, no log, and one connection."""
+    async with agentdb.connect("sqlite://") as db:
+        ada = await db.access.create_user(email="ada@example.org")
+        done = await db.maintain(vacuum=True, keep_usage_days=1)
+        erased = await db.erase_user(ada.id)
+
+    assert (done.problems, done.is_log_whole, erased.is_scrubbed) == ((), True, True)
