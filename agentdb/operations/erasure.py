@@ -9,8 +9,16 @@ from functools import partial
 from typing import Any, Final
 
 from agentdb.engine import Session, Steps
+from agentdb.engine.retry import Doubts
 from agentdb.engine.values import now
-from agentdb.errors import AgentDBError, InvalidInputError, NotFoundError, TransactionError, excerpt
+from agentdb.errors import (
+    AgentDBError,
+    InvalidInputError,
+    NotFoundError,
+    TransactionError,
+    UnavailableError,
+    excerpt,
+)
 from agentdb.lifecycle.start import check_at_head
 from agentdb.operations.personal import REMOVED, SUMMED, query_of
 from agentdb.operations.retention import roll_up
@@ -51,11 +59,18 @@ class Eraser:
         if self._session.client.joined() is not None:
             raise TransactionError("An erasure has a transaction of its own. Leave yours first.")
         await check_at_head(self._session)
-        # Not a unit of the services: those have deadlines, and a person may have said a lot.
-        async with self._session.client.transaction(isolation="read committed", is_patient=True):
-            removed, summed = await self._session.write(partial(self._erased, user_id), timeout_s=_PATIENCE_S)
+        attempt = partial(self._attempted, user_id)
+        try:
+            removed, summed = await attempt()
+        except UnavailableError as error:  # a search may index what they said, and hold that before it asks for them
+            removed, summed = await self._session.repeats.run(attempt, error, Doubts())
         remains = await self._scrubbed()
         return Erasure(removed, summed, remains is None, remains)
+
+    async def _attempted(self, user_id: int) -> tuple[dict[str, int], dict[str, int]]:
+        # Not a unit of the services: those have deadlines, and a person may have said a lot.
+        async with self._session.client.transaction(isolation="read committed", is_patient=True):
+            return await self._session.write(partial(self._erased, user_id), timeout_s=_PATIENCE_S)
 
     def _erased(self, user_id: int) -> Steps[tuple[dict[str, int], dict[str, int]]]:
         if (yield from _STATEMENTS.row(self._session, "hold_user", user_id=user_id)) is None:

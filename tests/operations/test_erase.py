@@ -84,6 +84,13 @@ async def test_others_keep_their_conversations_with_shared_agents(agent_db: Data
         await agent_db.agents.resolve(agent.id, user_id=bob.id)
 
 
+async def search_for_ever(db: Database, user: User) -> None:
+    """Which indexes what was said since the last time."""
+    while True:
+        await db.conversations.search("hello", user_id=user.id)
+        await asyncio.sleep(0)
+
+
 async def test_calls_that_run_meanwhile_find_nobody(agent_db: Database) -> None:
     """They are done before, and erased with the rest, or get NotFoundError; no row appears again."""
     ada = await make_person(agent_db, "ada")
@@ -107,11 +114,14 @@ async def test_calls_that_run_meanwhile_find_nobody(agent_db: Database) -> None:
         lambda: agent_db.knowledge.store(name="late", content="late", **given),
         lambda: agent_db.conversations.start(agent_id=1, request_id="r", **given),
     ]
+    searching = asyncio.create_task(search_for_ever(agent_db, ada))
     tasks = [asyncio.create_task(write(call)) for call in calls]
     await asyncio.sleep(0.2)
     await agent_db.erase_user(ada.id)
     await asyncio.wait_for(asyncio.gather(*tasks), 60)
+    is_still_searching = searching.cancel()
 
+    assert is_still_searching
     assert [type(error) for error in errors] == [NotFoundError] * len(calls)
     assert set((await rows_of(agent_db, ada)).values()) == {0}
     assert (await agent_db.check()).is_clean
