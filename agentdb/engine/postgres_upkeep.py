@@ -37,13 +37,10 @@ class PostgresUpkeep(Upkeep):
     async def trim(self, client: Client) -> None:
         """Nothing to do: autovacuum does."""
 
-    async def vacuum(self, client: Client, tables: Sequence[str]) -> None:
-        await _each("VACUUM (ANALYZE)", client, tables)
-
     async def checkpoint(self, client: Client) -> bool:
         return True  # the server's own business
 
-    async def erase_remains(self, client: Client, tables: Sequence[str]) -> bool:
+    async def vacuum(self, client: Client, tables: Sequence[str]) -> bool:
         await _each("VACUUM (ANALYZE)", client, tables)
         return True
 

@@ -38,13 +38,10 @@ class SqliteUpkeep(Upkeep):
         while await _writer(client).alone(_trim):
             pass
 
-    async def vacuum(self, client: Client, tables: Sequence[str]) -> None:
-        await _writer(client).alone(_vacuum)
-
     async def checkpoint(self, client: Client) -> bool:
         return await _writer(client).alone(_checkpoint)
 
-    async def erase_remains(self, client: Client, tables: Sequence[str]) -> bool:
+    async def vacuum(self, client: Client, tables: Sequence[str]) -> bool:
         await _writer(client).alone(_forget_words)
         await _writer(client).alone(_vacuum)
         return await _writer(client).alone(_checkpoint)

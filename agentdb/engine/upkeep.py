@@ -44,21 +44,15 @@ class Upkeep(ABC):
         """Give free pages back as far as that goes without rewriting anything."""
 
     @abstractmethod
-    async def vacuum(self, client: Client, tables: Sequence[str]) -> None:
-        """Give back, or make usable again, what deleted rows of `tables` took.
-
-        Raises:
-            UnavailableError: Somebody held a lock for too long; nothing was changed.
-            StorageError: There is no room for it.
-        """
-
-    @abstractmethod
     async def checkpoint(self, client: Client) -> bool:
         """Fold the log into the database as far as this is ours to do; False if somebody keeps it from being whole."""
 
     @abstractmethod
-    async def erase_remains(self, client: Client, tables: Sequence[str]) -> bool:
-        """Let nothing of deleted rows be read in the files; False if somebody keeps that from being whole.
+    async def vacuum(self, client: Client, tables: Sequence[str]) -> bool:
+        """Give back, or make usable again, what deleted rows of `tables` took, and clear it where the engine can.
+
+        Returns:
+            False if somebody keeps the log from being emptied, where remains may still be read.
 
         Raises:
             UnavailableError: Somebody held a lock for too long.

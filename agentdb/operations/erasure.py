@@ -109,7 +109,7 @@ class Eraser:
         dialect, client = self._session.dialect, self._session.client
         try:
             await self._follow_words()
-            if not await dialect.upkeep.erase_remains(client, (*REMOVED, *SUMMED)):
+            if not await dialect.upkeep.vacuum(client, (*REMOVED, *SUMMED)):
                 return "Somebody reads an earlier state of the database. Run `agentdb maintain --vacuum` afterwards."
         except AgentDBError as error:
             return f"{error} Run `agentdb maintain --vacuum` afterwards."

@@ -171,7 +171,7 @@ class Maintainer:
         tables = (*TABLES, *INTERNAL_TABLES)
         if policy.vacuums:
             tell("vacuum", 0)
-            await upkeep.erase_remains(client, tables)
+            await upkeep.vacuum(client, tables)
         else:
             await upkeep.trim(client)
         tell("analyze", 0)
