@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from agentdb.cli.asking import Yes, is_agreed
 from agentdb.cli.commands import AsJson, Url, place_data, place_shown
 from agentdb.cli.output import Table, answer
+from agentdb.cli.progress import shown_progress
 from agentdb.config import Settings
 from agentdb.database import Database, look
 from agentdb.engine import resolve
@@ -77,13 +78,19 @@ def export_user(
 
 
 async def _erase(url: str | None, user: str) -> Erasure:
-    async with await look(url) as db:
-        return await db.erase_user(await _id_of(db, user))
+    with shown_progress() as tell:
+        async with await look(url) as db:
+            user_id = await _id_of(db, user)
+            tell("erase, and clear the files", 0)
+            return await db.erase_user(user_id)
 
 
 async def _export(url: str | None, user: str, file: Path) -> dict[str, int]:
-    async with await look(url) as db:
-        return dict((await db.export_user(await _id_of(db, user), file)).rows)
+    with shown_progress() as tell:
+        async with await look(url) as db:
+            user_id = await _id_of(db, user)
+            tell("export", 0)
+            return dict((await db.export_user(user_id, file)).rows)
 
 
 async def _print(url: str | None, user: str) -> None:

@@ -39,7 +39,7 @@ def test_a_person_is_shown_and_erased(cli: Command, url: str, tmp_path: Path) ->
     assert (written.code, written.data["rows"]["Conversation"]) == (0, 1)
     assert (erased.code, erased.data["removed"]["User"], erased.data["is_scrubbed"]) == (0, 1, True)
     assert erased.data["summed"]["Usage"] == 1
-    assert (again.code, again.err.startswith("No user")) == (1, True)
+    assert (again.code, "No user" in again.err) == (1, True)
 
 
 def test_nobody_is_erased_without_a_yes(process: Command, sqlite_url: str) -> None:
