@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, Self, TypeVar
 
 from agentdb.config import Settings
 from agentdb.engine import Session, Target, resolve
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from agentdb.lifecycle.start import StartReport
     from agentdb.operations.adoption_plan import AdoptionPlan
     from agentdb.operations.backup import BackupFormat, BackupReport
+    from agentdb.operations.erasure import Erasure
+    from agentdb.operations.export import Export
     from agentdb.operations.health import Health, Pulse
     from agentdb.operations.key_use import KeyUse
+    from agentdb.operations.maintenance import Maintenance, Progress
     from agentdb.operations.rotation import Rotation
     from agentdb.services.access import AccessService
     from agentdb.services.agents import AgentService
@@ -202,6 +205,98 @@ class Database:
             TransactionError: Inside a transaction of this handle, on a closed one, or in another event loop.
         """
         return await self._pulse.take(deep=deep, timeout_s=timeout)
+
+    async def maintain(
+        self,
+        *,
+        purge_deleted_after_days: int | None = None,
+        keep_messages_days: int | None = None,
+        keep_usage_days: int | None = None,
+        check: bool = True,
+        vacuum: bool = False,
+        vector_index: bool = False,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Maintenance:
+        """Check the database, give expired reservations back, index for search, refresh the planner's statistics.
+
+        And remove what is older than so many whole days in UTC: today and the days before it are kept. It goes in short
+        transactions, services go on meanwhile, and it may be killed and run again. A damaged database is only checked.
+
+        Args:
+            purge_deleted_after_days: Destroy conversations that were deleted before that.
+            keep_messages_days: Remove older messages with their resources. A conversation with newer ones keeps its
+                context: from its summary on, or else its newest 1000 messages. A repeated `request_id` of a removed
+                message is a new one.
+            keep_usage_days: Remove older usage and keep its sums by day, user, model, agent and type, which reports
+                add; `usage.list` has it no more, and a repeated `request_id` of it is a new one.
+            check: Read all pages and references.
+            vacuum: Rewrite a SQLite file without what deleted rows left, during which nobody can write; on PostgreSQL
+                VACUUM the tables, during which everybody can.
+            vector_index: Create the extension pgvector. There is no index of embeddings: searches are exact, and
+                inside of what one user has.
+            dry_run: Only count what would be removed, and check.
+            progress: Called with what is being done and how many rows it has done.
+
+        Raises:
+            InvalidInputError: A number of days that is not from 1 to 36,500.
+            SchemaError: The database is not at this package's newest migration.
+            TransactionError: Inside a transaction of this handle.
+            UnsupportedError: `vector_index`, where there is no such extension.
+            UnavailableError: The database was busy for too long. What was done is kept; run it again.
+        """
+        from agentdb.operations.maintenance import Maintainer, Policy, check_flags
+
+        check_flags(check=check, vacuum=vacuum, vector_index=vector_index, dry_run=dry_run)
+        policy = Policy(
+            purge_deleted_after_days=purge_deleted_after_days,
+            keep_messages_days=keep_messages_days,
+            keep_usage_days=keep_usage_days,
+            checks=check,
+            vacuums=vacuum,
+            vector_index=vector_index,
+        )
+        maintainer = Maintainer(self.session, usage=self.usage, conversations=self.conversations)
+        return await maintainer.maintain(policy, is_dry=dry_run, progress=progress)
+
+    async def erase_user(self, user_id: int) -> Erasure:
+        """Remove all that a person has in any table, in one transaction, and clear it from the database's files.
+
+        Sums of their usage stay by UTC day, under a random pseudonym that is kept nowhere else. Their agents go, also
+        those that others use: others' conversations stay, without their agent. Calls for them that run meanwhile get
+        NotFoundError. A SQLite file is rewritten, during which nobody can write. On PostgreSQL the tables are vacuumed:
+        until the server writes over them, their pages and its write-ahead log may still hold remains that no query
+        shows. Backups of before are not touched.
+
+        Raises:
+            NotFoundError: No such user, or erased before.
+            InvalidInputError: `user_id` is no int.
+            SchemaError: The database is not at this package's newest migration.
+            TransactionError: Inside a transaction of this handle.
+            UnavailableError: The database was busy for too long; nothing was erased. Call it again.
+        """
+        from agentdb.operations.erasure import Eraser
+
+        return await Eraser(self.session).erase(user_id)
+
+    async def export_user(self, user_id: int, file: str | Path | BinaryIO) -> Export:
+        """Write all that a person has in any table as JSON, without secrets; see `agentdb.operations.export`.
+
+        Args:
+            file: A new file, made so that only its owner may read it, or an open one that can be sought in.
+
+        Raises:
+            NotFoundError: No such user.
+            InvalidInputError: `user_id` is no int.
+            StorageError: There is such a file already, or it cannot be written.
+            SchemaError: The database is not at this package's newest migration.
+        """
+        from agentdb.operations.export import Exporter
+
+        exporter = Exporter(self.session)
+        if isinstance(file, (str, Path)):
+            return await exporter.to_path(user_id, Path(file))
+        return await exporter.to_file(user_id, file)
 
     async def rotate_key(self, *, revoke_unused: bool = False) -> Rotation:
         """Move all secrets to the current secret key, so that an earlier one can be thrown away.

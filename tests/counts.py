@@ -33,6 +33,7 @@ class Counts:
         damaged_originals: Databases of the original package with random damage that are adopted.
         backups_under_writers: Backups that are taken while three processes write, per engine.
         killed_backups: Backups that are killed, each at another moment, and as many restores, per engine.
+        retention_rounds: Times that old rows are removed while writers go on, per engine.
         deadline_slack_s: How much later than its deadline a call may end; a busy machine needs more.
     """
 
@@ -57,6 +58,7 @@ class Counts:
     damaged_originals: int
     backups_under_writers: int
     killed_backups: int
+    retention_rounds: int
     deadline_slack_s: float
 
 
@@ -83,6 +85,7 @@ SIZES: Final = {
         damaged_originals=3,
         backups_under_writers=3,
         killed_backups=3,
+        retention_rounds=3,
         deadline_slack_s=5.0,
     ),
     "full": Counts(
@@ -107,6 +110,7 @@ SIZES: Final = {
         damaged_originals=100,
         backups_under_writers=30,
         killed_backups=40,
+        retention_rounds=40,
         deadline_slack_s=0.5,
     ),
 }

@@ -36,6 +36,7 @@ NEED_AN_EXTRA: Final = {
     "agentdb.engine.postgres_hosts": "asyncpg",
     "agentdb.engine.postgres_migration": "asyncpg",
     "agentdb.engine.postgres_pool": "asyncpg",
+    "agentdb.engine.postgres_upkeep": "asyncpg",
     "agentdb.engine.postgres_errors": "asyncpg",
     "agentdb.engine.postgres_orm": "asyncpg",
     "agentdb.telemetry.metrics": "opentelemetry",

@@ -16,6 +16,9 @@ from agentdb.cli.adopt import adopt
 from agentdb.cli import backups, commands, keys
 from agentdb.cli.doctor import doctor
 from agentdb.cli.grants import grants
+from agentdb.cli import commands, keys, person
+from agentdb.cli.doctor import doctor
+from agentdb.cli.maintain import maintain
 from agentdb.cli.output import complain
 from agentdb.cli.transfer import transfer
 from agentdb.errors import AgentDBError
@@ -47,6 +50,9 @@ for command in (
     backups.restore,
     backups.verify,
     transfer,
+    maintain,
+    person.erase_user,
+    person.export_user,
 ):
     app.command(command)
 

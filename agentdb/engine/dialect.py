@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from agentdb.engine.introspection import Catalogue
     from agentdb.engine.native_copy import NativeCopy
     from agentdb.engine.orm import TortoiseClient
+    from agentdb.engine.upkeep import Upkeep
     from agentdb.engine.word_table import WordTable
 
 
@@ -182,6 +183,11 @@ class Dialect(ABC):
     @abstractmethod
     def native_copy(self) -> NativeCopy:
         """How the engine copies a whole database by its own means."""
+
+    @property
+    @abstractmethod
+    def upkeep(self) -> Upkeep:
+        """How the engine is kept in order."""
 
     @abstractmethod
     async def lock_table(self, client: Client, table: str) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from agentdb.engine.introspection import Catalogue
     from agentdb.engine.native_copy import NativeCopy
     from agentdb.engine.orm import TortoiseClient
+    from agentdb.engine.upkeep import Upkeep
 
 _EMBEDDED: Final = "postgresql+embedded"
 
@@ -179,6 +180,12 @@ class PostgresDialect(Dialect):
         from agentdb.engine.postgres_copy import PostgresCopy
 
         return PostgresCopy()
+
+    @property
+    def upkeep(self) -> Upkeep:
+        from agentdb.engine.postgres_upkeep import PostgresUpkeep
+
+        return PostgresUpkeep()
 
     async def lock_table(self, client: Client, table: str) -> None:
         await client.execute_script(f'LOCK TABLE "{table}" IN SHARE ROW EXCLUSIVE MODE')

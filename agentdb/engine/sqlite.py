@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from agentdb.engine.introspection import Catalogue
     from agentdb.engine.native_copy import NativeCopy
     from agentdb.engine.orm import TortoiseClient
+    from agentdb.engine.upkeep import Upkeep
 
 _MEMORY: Final = ":memory:"
 
@@ -186,6 +187,12 @@ class SqliteDialect(Dialect):
         from agentdb.engine.sqlite_copy import SqliteCopy
 
         return SqliteCopy()
+
+    @property
+    def upkeep(self) -> Upkeep:
+        from agentdb.engine.sqlite_upkeep import SqliteUpkeep
+
+        return SqliteUpkeep()
 
     async def lock_table(self, client: Client, table: str) -> None:
         """Nothing to do: a write transaction has the whole file to itself."""

@@ -25,6 +25,7 @@ from agentdb.engine.sqlite_opener import SqliteOpener
 from agentdb.engine.steps import Outcome, Steps
 from agentdb.engine.vectors import Load
 from agentdb.engine.writer import WriterQueue
+from agentdb.errors import TransactionError
 from agentdb.telemetry import fields
 from agentdb.telemetry.occupancy import Occupancy
 
@@ -136,6 +137,28 @@ class SqliteClient(Client):
             for channel in (self._writer, *self._readers):
                 if channel is not None:
                     channel.post(load)
+
+    async def alone(self, work: Callable[[sqlite3.Connection], T], *, writing: bool = True) -> T:
+        """Run `work` on a connection in a turn of its own, outside of transactions, however long it takes.
+
+        It is run again while another process holds the lock, so until it gets it it does nothing.
+
+        Args:
+            writing: On the writer's; else on one that only reads, if there is one.
+
+        Raises:
+            TransactionError: Inside a transaction of this handle.
+            UnavailableError: Another process has the lock for too long.
+        """
+        self._check_loop()
+        if self.joined() is not None:
+            raise TransactionError("This has to be done outside of a transaction. Leave yours first.")
+        if self.arrive is not None:
+            await self.arrive()
+        async with self._channel(writing=writing) as channel:
+            assert isinstance(channel, SqliteChannel)
+            with self.dialect.translating():
+                return await channel.on_thread(work)
 
     async def query(self, steps: Callable[[], Steps[T]], *, is_short: bool) -> T:
         self._check_loop()

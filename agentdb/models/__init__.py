@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from agentdb.models.base import Record
     from agentdb.models.catalog import Model, Provider
     from agentdb.models.conversations import Conversation, Message
-    from agentdb.models.internal import BudgetReset, Request, Reservation, SearchEntry, SearchMark, SeedEntry, State
+    from agentdb.models.internal import (
+        BudgetReset,
+        Request,
+        Reservation,
+        SearchEntry,
+        SearchMark,
+        SeedEntry,
+        State,
+        UsageDay,
+    )
     from agentdb.models.knowledge import Resource, Vector
     from agentdb.models.tables import INTERNAL_TABLES, TABLES
     from agentdb.models.usage import Usage
@@ -43,6 +52,7 @@ __all__ = [
     "State",
     "Tool",
     "Usage",
+    "UsageDay",
     "User",
     "UserAgent",
     "UserTool",

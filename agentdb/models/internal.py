@@ -5,6 +5,7 @@ from __future__ import annotations
 from tortoise.fields import CASCADE, SET_NULL, ForeignKeyNullableRelation, ForeignKeyRelation, TextField
 
 from agentdb.models.access import User
+from agentdb.models.agents import Agent
 from agentdb.models.base import Record
 from agentdb.models.catalog import Model
 from agentdb.models.conversations import Conversation, Message
@@ -126,3 +127,37 @@ class SearchMark(Record):
     class Meta:
         table = "agentdb_search_mark"
         indexes = (NamedIndex("conversation_id", is_unique=True),)
+
+
+class UsageDay(Record):
+    """Sums of usage rows that were removed: of one UTC day, user, model, agent and type. Several rows may be of one.
+
+    `day` is noon UTC of that day: as the instant of all its calls it falls on the same date in nearly every time zone.
+    `pseudonym` stands for a user who was erased, and leads nowhere. `requests` counts a request at its last row.
+    """
+
+    day = TimestampField()
+    user: ForeignKeyNullableRelation[User] = reference("User", SET_NULL, related_name="usage_days")
+    user_id: int | None
+    pseudonym = TextField(null=True)
+    model: ForeignKeyNullableRelation[Model] = reference("Model", SET_NULL, related_name="usage_days")
+    model_id: int | None
+    type = TextField(null=True)
+    agent: ForeignKeyNullableRelation[Agent] = reference("Agent", SET_NULL, related_name="usage_days")
+    agent_id: int | None
+    input_tokens = NumberField()
+    output_tokens = NumberField()
+    cache_read_tokens = NumberField()
+    cache_write_tokens = NumberField()
+    cost = MoneyField()
+    rows = NumberField()
+    requests = NumberField()
+
+    class Meta:
+        table = "agentdb_usage_day"
+        indexes = (
+            NamedIndex("day"),
+            NamedIndex("user_id", "day"),
+            NamedIndex("model_id"),
+            NamedIndex("agent_id"),
+        )

@@ -11,7 +11,16 @@ from agentdb.models.agents import Agent, AgentTool, Prompt, Tool, UserAgent, Use
 from agentdb.models.base import Record
 from agentdb.models.catalog import Model, Provider
 from agentdb.models.conversations import Conversation, Message
-from agentdb.models.internal import BudgetReset, Request, Reservation, SearchEntry, SearchMark, SeedEntry, State
+from agentdb.models.internal import (
+    BudgetReset,
+    Request,
+    Reservation,
+    SearchEntry,
+    SearchMark,
+    SeedEntry,
+    State,
+    UsageDay,
+)
 from agentdb.models.knowledge import Resource, Vector
 from agentdb.models.usage import Usage
 
@@ -22,7 +31,10 @@ TABLES: Final[Mapping[str, type[Record]]] = MappingProxyType({one.__name__: one 
 """The seventeen tables of the schema by name, parents before their children."""
 
 INTERNAL_TABLES: Final[Mapping[str, type[Record]]] = MappingProxyType(
-    {one._meta.db_table: one for one in (State, SeedEntry, Request, Reservation, BudgetReset, SearchEntry, SearchMark)}
+    {
+        one._meta.db_table: one
+        for one in (State, SeedEntry, Request, Reservation, BudgetReset, SearchEntry, SearchMark, UsageDay)
+    }
 )
 """Tables that agentdb keeps for itself, parents first."""
 

@@ -86,15 +86,17 @@ class UsageTotals(FrozenRecord):
         period: The group's time as its zone's calendar writes it: `2026-03-08T01:00-05:00`, `2026-03-08`, `2026-W10`
             or `2026-03`.
         start: The instant at which that period began, also when the report begins inside of it.
+        pseudonym: Stands for a user who was erased, and leads nowhere.
         rows: Calls of the data layer's `record`, one for each model call.
         requests: Distinct requests: rows of one user with one request_id are one, so are rows without that which name
             one message.
-        users: Distinct users; those that were erased are not counted.
+        users: Distinct users, also those that were erased.
     """
 
     period: str | None = None
     start: datetime | None = None
     user_id: int | None = None
+    pseudonym: str | None = None
     model_id: int | None = None
     model: str | None = None
     agent_id: int | None = None

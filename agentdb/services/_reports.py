@@ -51,7 +51,7 @@ class Reports(Service):
         cursor: str | None = None,
         timeout: float | None = None,
     ) -> Page[UsageRow]:
-        """Usage of one user or of all, the newest first.
+        """Usage of one user or of all, the newest first, without what `agentdb maintain --keep-usage` removed.
 
         Args:
             user_id: Only this user's; None for everybody's, also of users that were erased.
@@ -97,7 +97,10 @@ class Reports(Service):
     ) -> tuple[UsageTotals, ...]:
         """Sums of usage, grouped by time, user, model, agent and type in any combination, in one query.
 
-        Rows are counted in the period in which they were recorded. Periods and groups without usage are left out.
+        Rows are counted in the period in which they were recorded. Periods and groups without usage are left out. Of
+        rows that `agentdb maintain --keep-usage` removed, and of users who were erased, the sums of each UTC day are
+        left: such a day counts as a whole where its noon in UTC lies. So it is on the same date in most zones, in one
+        of its hours, and in or out of a range that has a part of it.
 
         Args:
             by: One of `hour`, `day`, `week` (from Monday on) and `month`, and any of `user`, `model`, `agent` and
@@ -111,7 +114,8 @@ class Reports(Service):
             timeout: Seconds for the whole call.
 
         Returns:
-            The latest period first; inside of it the most expensive group first, then by user, model, agent and type.
+            The latest period first; inside of it the most expensive group first, then by user, pseudonym, model, agent
+            and type.
 
         Raises:
             InvalidInputError: An unknown grouping or zone, a naive time, an empty range, more than 10,000 periods, or

@@ -7,6 +7,7 @@ from functools import partial
 from typing import ClassVar, Final, TypeVar
 
 from agentdb.engine import Batcher, Session, Steps
+from agentdb.engine.dialect import RefusedError
 from agentdb.engine.flight import ItemT
 from agentdb.engine.misread import reading
 from agentdb.engine.queues import HotRow
@@ -18,6 +19,8 @@ from agentdb.telemetry.calls import Describe
 T = TypeVar("T")
 
 _ACCESS: Final = Statements("access")
+_POINTS_NOWHERE: Final = "23503"
+"""PostgreSQL's code for a foreign key that finds no row. On SQLite nobody writes between a look and a write."""
 
 
 class Service:
@@ -58,7 +61,8 @@ class Service:
         """
         self._session.has_written = True
         on_commit = None if told is None else partial(self._tell, told)
-        try:
+
+        async def drive() -> T:
             return await self._session.write(
                 steps,
                 timeout_s=timeout,
@@ -67,6 +71,15 @@ class Service:
                 row=row,
                 is_short=is_short,
             )
+
+        try:
+            try:
+                return await drive()
+            except RefusedError as error:
+                if error.engine_code != _POINTS_NOWHERE or self._session.client.joined() is not None:
+                    raise
+            # What it found when it looked was erased before it wrote. Looking again, it says so in its own words.
+            return await drive()
         except OutcomeUnknownError as error:
             error.request_id = request_id
             raise

@@ -19,6 +19,17 @@ WHERE c."userID" = :user_id AND NOT COALESCE(c."deleted", FALSE)
     )
 ORDER BY c."id";
 
+-- name: users_behind
+-- Users with conversations that have messages beyond their mark, by id. Served by Conversation_userID_updatedAt_idx,
+-- agentdb_search_mark_conversationID_idx and Message_conversationID_id_idx.
+SELECT DISTINCT c."userID"
+FROM "Conversation" c
+LEFT JOIN "agentdb_search_mark" k ON k."conversationID" = c."id"
+WHERE c."userID" > :after_id AND NOT COALESCE(c."deleted", FALSE)
+    AND COALESCE(k."messageID", 0) < (SELECT MAX(m."id") FROM "Message" m WHERE m."conversationID" = c."id")
+ORDER BY c."userID"
+LIMIT :limit;
+
 -- name: unindexed
 -- Some of a conversation's messages beyond its mark. Served by Message_conversationID_id_idx.
 SELECT "id", "conversationID", "content" FROM "Message"

@@ -259,43 +259,63 @@ ORDER BY us."createdAt" DESC, us."id" DESC
 LIMIT :limit;
 
 -- name: report (postgres)
--- Sums by what the caller groups by; :starts are the beginnings of its periods as JSON, the first one :since. Only one
--- part of `found` runs. A request is named by its user's request_id, else by its message, else it is a row of its own.
--- Served by Usage_createdAt_idx, or for one user by Usage_userID_createdAt_idx.
-WITH found AS (
+-- Sums by what the caller groups by; :starts are the beginnings of its periods as JSON, the first one :since. Of rows
+-- that maintenance removed the sums of their day count, at its noon in UTC. Half of the parts of `found` run. A request
+-- is named by its user's request_id, else by its message, else it is a row of its own. Served by Usage_createdAt_idx and
+-- agentdb_usage_day_day_idx, or for one user by Usage_userID_createdAt_idx and agentdb_usage_day_userID_day_idx.
+WITH used AS (
     SELECT us.* FROM "Usage" us
     WHERE us."createdAt" >= :since AND us."createdAt" < :until AND CAST(:user_id AS BIGINT) IS NULL
     UNION ALL
     SELECT us.* FROM "Usage" us
     WHERE us."createdAt" >= :since AND us."createdAt" < :until AND us."userID" = :user_id
+), found AS (
+    SELECT us."createdAt" AS "at", us."userID", CAST(NULL AS TEXT) AS "pseudonym", us."modelID", us."agentID",
+        us."type", CAST(COALESCE(us."cost", 0) AS NUMERIC(20,10)) AS "cost",
+        us."inputTokens", us."outputTokens", us."cacheReadTokens", us."cacheWriteTokens", 1 AS "rows",
+        COALESCE(
+            /* if request_ids */ 'request:' || COALESCE(us."userID", 0) || ':' || us."requestId", /* end */
+            'message:' || us."messageID", 'usage:' || us."id"
+        ) AS "request", 0 AS "requests"
+    FROM used us
+    /* if support_tables */
+    UNION ALL
+    SELECT d."day", d."userID", d."pseudonym", d."modelID", d."agentID", d."type", d."cost", d."inputTokens",
+        d."outputTokens", d."cacheReadTokens", d."cacheWriteTokens", d."rows", NULL, d."requests"
+    FROM "agentdb_usage_day" d
+    WHERE d."day" >= :since AND d."day" < :until AND CAST(:user_id AS BIGINT) IS NULL
+    UNION ALL
+    SELECT d."day", d."userID", d."pseudonym", d."modelID", d."agentID", d."type", d."cost", d."inputTokens",
+        d."outputTokens", d."cacheReadTokens", d."cacheWriteTokens", d."rows", NULL, d."requests"
+    FROM "agentdb_usage_day" d
+    WHERE d."day" >= :since AND d."day" < :until AND d."userID" = :user_id
+    /* end */
 ), starts AS (
     SELECT array_agg(CAST(s AS TIMESTAMPTZ) ORDER BY s) AS "all"
     FROM jsonb_array_elements_text(CAST(:starts AS JSONB)) AS s
 )
-SELECT width_bucket(f."createdAt", (SELECT "all" FROM starts)) - 1 AS "period",
+SELECT width_bucket(f."at", (SELECT "all" FROM starts)) - 1 AS "period",
     CASE WHEN :by_user THEN f."userID" END AS "userID",
+    CASE WHEN :by_user THEN f."pseudonym" END COLLATE "C" AS "pseudonym",
     CASE WHEN :by_model THEN f."modelID" END AS "modelID",
     CASE WHEN :by_model THEN m."internalName" END AS "model",
     CASE WHEN :by_agent THEN f."agentID" END AS "agentID",
     CASE WHEN :by_type THEN f."type" END COLLATE "C" AS "type",
-    SUM(CAST(COALESCE(f."cost", 0) AS NUMERIC(20,10))) AS "costUsd",
+    SUM(f."cost") AS "costUsd",
     CAST(SUM(COALESCE(f."inputTokens", 0)) AS BIGINT) AS "inputTokens",
     CAST(SUM(COALESCE(f."outputTokens", 0)) AS BIGINT) AS "outputTokens",
     CAST(SUM(COALESCE(f."cacheReadTokens", 0)) AS BIGINT) AS "cacheReadTokens",
     CAST(SUM(COALESCE(f."cacheWriteTokens", 0)) AS BIGINT) AS "cacheWriteTokens",
-    COUNT(*) AS "rows",
-    COUNT(DISTINCT COALESCE(
-        /* if request_ids */ 'request:' || COALESCE(f."userID", 0) || ':' || f."requestId", /* end */
-        'message:' || f."messageID", 'usage:' || f."id"
-    )) AS "requests",
-    COUNT(DISTINCT f."userID") AS "users"
+    CAST(SUM(f."rows") AS BIGINT) AS "rows",
+    COUNT(DISTINCT f."request") + CAST(SUM(f."requests") AS BIGINT) AS "requests",
+    COUNT(DISTINCT COALESCE(f."pseudonym", CAST(f."userID" AS TEXT))) AS "users"
 FROM found f
 LEFT JOIN "Model" m ON m."id" = f."modelID"
 WHERE (CAST(:model AS TEXT) IS NULL OR m."internalName" = :model)
     AND (CAST(:agent_id AS BIGINT) IS NULL OR f."agentID" = :agent_id)
     AND (CAST(:type AS TEXT) IS NULL OR f."type" = :type)
-GROUP BY 1, 2, 3, 4, 5, 6
-ORDER BY 1 DESC, 7 DESC, 2 NULLS LAST, 3 NULLS LAST, 5 NULLS LAST, 6 NULLS LAST
+GROUP BY 1, 2, 3, 4, 5, 6, 7
+ORDER BY 1 DESC, 8 DESC, 2 NULLS LAST, 3 NULLS LAST, 4 NULLS LAST, 6 NULLS LAST, 7 NULLS LAST
 LIMIT :limit;
 
 -- name: report (sqlite)
@@ -304,35 +324,54 @@ LIMIT :limit;
 WITH periods AS (
     SELECT "key" AS "period", "value" AS "start", LEAD("value", 1, :until) OVER (ORDER BY "key") AS "end"
     FROM json_each(:starts)
-), found AS (
+), used AS (
     SELECT p."period", us.* FROM periods p CROSS JOIN "Usage" us
     WHERE us."createdAt" >= p."start" AND us."createdAt" < p."end" AND us."createdAt" >= :since AND :user_id IS NULL
     UNION ALL
     SELECT p."period", us.* FROM periods p CROSS JOIN "Usage" us
     WHERE us."createdAt" >= p."start" AND us."createdAt" < p."end" AND us."userID" IN (SELECT :user_id)
+), found AS (
+    SELECT us."period", us."userID", NULL AS "pseudonym", us."modelID", us."agentID", us."type",
+        COALESCE(us."cost", 0) AS "cost", us."inputTokens", us."outputTokens", us."cacheReadTokens",
+        us."cacheWriteTokens", 1 AS "rows",
+        COALESCE(
+            /* if request_ids */ 'request:' || COALESCE(us."userID", 0) || ':' || us."requestId", /* end */
+            'message:' || us."messageID", 'usage:' || us."id"
+        ) AS "request", 0 AS "requests"
+    FROM used us
+    /* if support_tables */
+    UNION ALL
+    SELECT p."period", d."userID", d."pseudonym", d."modelID", d."agentID", d."type", d."cost", d."inputTokens",
+        d."outputTokens", d."cacheReadTokens", d."cacheWriteTokens", d."rows", NULL, d."requests"
+    FROM periods p CROSS JOIN "agentdb_usage_day" d
+    WHERE d."day" >= p."start" AND d."day" < p."end" AND :user_id IS NULL
+    UNION ALL
+    SELECT p."period", d."userID", d."pseudonym", d."modelID", d."agentID", d."type", d."cost", d."inputTokens",
+        d."outputTokens", d."cacheReadTokens", d."cacheWriteTokens", d."rows", NULL, d."requests"
+    FROM periods p CROSS JOIN "agentdb_usage_day" d
+    WHERE d."day" >= p."start" AND d."day" < p."end" AND d."userID" IN (SELECT :user_id)
+    /* end */
 )
 SELECT f."period",
     CASE WHEN :by_user THEN f."userID" END AS "userID",
+    CASE WHEN :by_user THEN f."pseudonym" END AS "pseudonym",
     CASE WHEN :by_model THEN f."modelID" END AS "modelID",
     CASE WHEN :by_model THEN m."internalName" END AS "model",
     CASE WHEN :by_agent THEN f."agentID" END AS "agentID",
     CASE WHEN :by_type THEN f."type" END AS "type",
-    SUM(COALESCE(f."cost", 0)) AS "costUsd",
+    SUM(f."cost") AS "costUsd",
     SUM(COALESCE(f."inputTokens", 0)) AS "inputTokens",
     SUM(COALESCE(f."outputTokens", 0)) AS "outputTokens",
     SUM(COALESCE(f."cacheReadTokens", 0)) AS "cacheReadTokens",
     SUM(COALESCE(f."cacheWriteTokens", 0)) AS "cacheWriteTokens",
-    COUNT(*) AS "rows",
-    COUNT(DISTINCT COALESCE(
-        /* if request_ids */ 'request:' || COALESCE(f."userID", 0) || ':' || f."requestId", /* end */
-        'message:' || f."messageID", 'usage:' || f."id"
-    )) AS "requests",
-    COUNT(DISTINCT f."userID") AS "users"
+    SUM(f."rows") AS "rows",
+    COUNT(DISTINCT f."request") + SUM(f."requests") AS "requests",
+    COUNT(DISTINCT COALESCE(f."pseudonym", CAST(f."userID" AS TEXT))) AS "users"
 FROM found f
 LEFT JOIN "Model" m ON m."id" = f."modelID"
 WHERE (:model IS NULL OR m."internalName" = :model)
     AND (:agent_id IS NULL OR f."agentID" = :agent_id)
     AND (:type IS NULL OR f."type" = :type)
-GROUP BY 1, 2, 3, 4, 5, 6
-ORDER BY 1 DESC, 7 DESC, 2 NULLS LAST, 3 NULLS LAST, 5 NULLS LAST, 6 NULLS LAST
+GROUP BY 1, 2, 3, 4, 5, 6, 7
+ORDER BY 1 DESC, 8 DESC, 2 NULLS LAST, 3 NULLS LAST, 4 NULLS LAST, 6 NULLS LAST, 7 NULLS LAST
 LIMIT :limit;

@@ -293,6 +293,35 @@ EXPECTED: Final = {
         required=("conversationID", "messageID"),
         unique=(("conversationID",),),
     ),
+    "agentdb_usage_day": Expected(
+        {
+            "day": TIME,
+            "userID": NUMBER,
+            "pseudonym": TEXT,
+            "modelID": NUMBER,
+            "type": TEXT,
+            "agentID": NUMBER,
+            "inputTokens": NUMBER,
+            "outputTokens": NUMBER,
+            "cacheReadTokens": NUMBER,
+            "cacheWriteTokens": NUMBER,
+            "cost": MONEY,
+            "rows": NUMBER,
+            "requests": NUMBER,
+        },
+        keys={"userID": ("User", SET_NULL), "modelID": ("Model", SET_NULL), "agentID": ("Agent", SET_NULL)},
+        required=(
+            "day",
+            "inputTokens",
+            "outputTokens",
+            "cacheReadTokens",
+            "cacheWriteTokens",
+            "cost",
+            "rows",
+            "requests",
+        ),
+        indexes=(("day",), ("userID", "day"), ("modelID",), ("agentID",)),
+    ),
 }
 
 # Indexes on expressions, whose columns a catalogue cannot name.

@@ -43,6 +43,7 @@ from agentdb.models import (
     State,
     Tool,
     Usage,
+    UsageDay,
     User,
     UserAgent,
     UserTool,
@@ -51,6 +52,7 @@ from agentdb.models import (
 from tests.lifecycle.conftest import Opener
 from tests.lifecycle.schema_expectation import schema_for
 
+COUNTS_OF_DAY = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "rows", "requests")
 FIRST = "0001_initial"
 PACKAGED = packaged_versions()
 LAST = PACKAGED[-1]
@@ -151,6 +153,8 @@ async def fill(session: Session) -> None:
         await BudgetReset.create(period="2026-11", scope="all", users=1)
         await SearchEntry.create(message=message, user=user, words="hello")
         await SearchMark.create(conversation=talk, message_id=message.id)
+        counts = dict.fromkeys(COUNTS_OF_DAY, 1)
+        await UsageDay(day=now(), user=user, model=model, agent=agent, cost=1, **counts).save()
     await make_ready(session)
 
 
@@ -193,14 +197,14 @@ async def test_down_and_up_again_with_rows_in_every_table(session: Session) -> N
 
 
 async def test_downgrade_to_a_version_undoes_all_after_it_newest_first(session: Session, folder: Folder) -> None:
-    folder.add("0003_a", 'CREATE TABLE "a" ("id" INT);', 'DROP TABLE "a";')
-    folder.add("0004_b", 'CREATE TABLE "b" ("id" INT); INSERT INTO "a" VALUES (1);', 'DROP TABLE "b";')
-    folder.add("0005_c", 'CREATE TABLE "c" ("id" INT);', 'DROP TABLE "c";')
+    folder.add("0103_a", 'CREATE TABLE "a" ("id" INT);', 'DROP TABLE "a";')
+    folder.add("0104_b", 'CREATE TABLE "b" ("id" INT); INSERT INTO "a" VALUES (1);', 'DROP TABLE "b";')
+    folder.add("0105_c", 'CREATE TABLE "c" ("id" INT);', 'DROP TABLE "c";')
     migrator = folder.migrator(session)
     await migrator.upgrade()
 
-    assert await migrator.downgrade() == ("0005_c",)
-    assert await migrator.downgrade(LAST) == ("0004_b", "0003_a")
+    assert await migrator.downgrade() == ("0105_c",)
+    assert await migrator.downgrade(LAST) == ("0104_b", "0103_a")
     assert await migrator.downgrade(LAST) == ()
     assert await tables(session) == {*TABLES, *INTERNAL_TABLES}
 
@@ -220,26 +224,26 @@ async def test_downgrade_to_a_version_that_is_not_applied_is_an_error(session: S
 
 
 async def test_history_shows_what_is_applied_and_what_the_package_knows(session: Session, folder: Folder) -> None:
-    folder.add("0003_newer", "SELECT 1;")
+    folder.add("0103_newer", "SELECT 1;")
     await folder.migrator(session).upgrade()
-    folder.add("0004_next", "SELECT 1;")
+    folder.add("0104_next", "SELECT 1;")
 
     assert await Migrator(session).history() == (
         *(Step(version, True, True) for version in PACKAGED),
-        Step("0003_newer", True, False),
+        Step("0103_newer", True, False),
     )
-    assert (await folder.migrator(session).history())[-1] == Step("0004_next", False, True)
+    assert (await folder.migrator(session).history())[-1] == Step("0104_next", False, True)
 
 
 async def test_a_database_newer_than_the_package_stays_as_it_is(session: Session, folder: Folder) -> None:
-    folder.add("0003_newer", 'CREATE TABLE "newer" ("id" INT);', 'DROP TABLE "newer";')
+    folder.add("0103_newer", 'CREATE TABLE "newer" ("id" INT);', 'DROP TABLE "newer";')
     await folder.migrator(session).upgrade()
     older = Migrator(session)
 
     assert await older.upgrade() == ()
-    with pytest.raises(SchemaError, match="0003_newer of agentdb is not part of this agentdb"):
+    with pytest.raises(SchemaError, match="0103_newer of agentdb is not part of this agentdb"):
         await older.downgrade()
-    assert await older.applied() == (*PACKAGED, "0003_newer")
+    assert await older.applied() == (*PACKAGED, "0103_newer")
 
 
 # All or nothing.
@@ -250,24 +254,24 @@ async def test_a_failing_migration_leaves_nothing_behind(session: Session, folde
     migrator = folder.migrator(session)
     await migrator.upgrade()
     await make_ready(session)
-    folder.add("0003_bad", 'CREATE TABLE "a" ("id" INT); INSERT INTO "a" VALUES (1); SELECT * FROM "nowhere";')
+    folder.add("0103_bad", 'CREATE TABLE "a" ("id" INT); INSERT INTO "a" VALUES (1); SELECT * FROM "nowhere";')
     for _ in range(2):
         with pytest.raises(AgentDBError, match="nowhere") as caught:
             await migrator.upgrade()
 
-    assert caught.value.__notes__ == ["Migration 0003_bad of agentdb was rolled back."]
+    assert caught.value.__notes__ == ["Migration 0103_bad of agentdb was rolled back."]
     assert await migrator.applied() == PACKAGED
     assert await tables(session) == {*TABLES, *INTERNAL_TABLES}
     assert await count(session, "agentdb_state") == 1
 
 
 async def test_versions_before_a_failing_one_stay(session: Session, folder: Folder) -> None:
-    folder.add("0003_good", 'CREATE TABLE "good" ("id" INT);')
-    folder.add("0004_bad", 'SELECT * FROM "nowhere";')
+    folder.add("0103_good", 'CREATE TABLE "good" ("id" INT);')
+    folder.add("0104_bad", 'SELECT * FROM "nowhere";')
     with pytest.raises(AgentDBError, match="nowhere"):
         await folder.migrator(session).upgrade()
 
-    assert await folder.migrator(session).applied() == (*PACKAGED, "0003_good")
+    assert await folder.migrator(session).applied() == (*PACKAGED, "0103_good")
     assert "good" in await tables(session)
 
 
@@ -275,7 +279,7 @@ async def test_a_version_takes_the_ready_row_along(session: Session, folder: Fol
     """The seed writes it again when its rows are there, too."""
     migrator = folder.migrator(session)
     await migrator.upgrade()
-    folder.add("0003_next", "SELECT 1;")
+    folder.add("0103_next", "SELECT 1;")
     await make_ready(session)
     await migrator.upgrade()
     after_upgrade = await count(session, "agentdb_state")
@@ -287,13 +291,13 @@ async def test_a_version_takes_the_ready_row_along(session: Session, folder: Fol
 
 
 async def test_a_failing_downgrade_changes_nothing(session: Session, folder: Folder) -> None:
-    folder.add("0003_next", 'CREATE TABLE "a" ("id" INT);', 'DROP TABLE "a"; SELECT * FROM "nowhere";')
+    folder.add("0103_next", 'CREATE TABLE "a" ("id" INT);', 'DROP TABLE "a"; SELECT * FROM "nowhere";')
     migrator = folder.migrator(session)
     await migrator.upgrade()
     with pytest.raises(AgentDBError, match="nowhere"):
         await migrator.downgrade()
 
-    assert await migrator.applied() == (*PACKAGED, "0003_next")
+    assert await migrator.applied() == (*PACKAGED, "0103_next")
     assert "a" in await tables(session)
 
 
@@ -302,8 +306,8 @@ async def test_sql_that_nobody_wrote_stops_before_anything_is_touched(
     session: Session, folder: Folder, body: str
 ) -> None:
     """Not even the versions before it are applied."""
-    folder.add("0003_unwritten", {"sqlite": body, "postgres": body}, {})
-    with pytest.raises(SchemaError, match="0003_unwritten has no upgrade for"):
+    folder.add("0103_unwritten", {"sqlite": body, "postgres": body}, {})
+    with pytest.raises(SchemaError, match="0103_unwritten has no upgrade for"):
         await folder.migrator(session).upgrade()
 
     assert await tables(session) == set()
@@ -312,10 +316,10 @@ async def test_sql_that_nobody_wrote_stops_before_anything_is_touched(
 async def test_a_downgrade_for_another_engine_only_stops_before_anything_is_touched(
     session: Session, folder: Folder
 ) -> None:
-    folder.add("0003_one_way", 'CREATE TABLE "a" ("id" INT);', {})
-    folder.add("0004_next", 'CREATE TABLE "b" ("id" INT);', 'DROP TABLE "b";')
+    folder.add("0103_one_way", 'CREATE TABLE "a" ("id" INT);', {})
+    folder.add("0104_next", 'CREATE TABLE "b" ("id" INT);', 'DROP TABLE "b";')
     await folder.migrator(session).upgrade()
-    with pytest.raises(SchemaError, match="0003_one_way has no downgrade for"):
+    with pytest.raises(SchemaError, match="0103_one_way has no downgrade for"):
         await folder.migrator(session).downgrade(LAST)
 
     assert await tables(session) >= {"a", "b"}
@@ -324,7 +328,8 @@ async def test_a_downgrade_for_another_engine_only_stops_before_anything_is_touc
 async def test_a_cancelled_upgrade_is_done_or_not(url: str, open_session: Opener) -> None:
     """Whatever the moment, each version is there as a whole or not, and the next upgrade completes."""
     first = {*TABLES, "agentdb_state", "agentdb_seed", "agentdb_request"}
-    tables_at: list[set[str]] = [set(), first, {*TABLES, *INTERNAL_TABLES}]
+    everything = {*TABLES, *INTERNAL_TABLES}
+    tables_at: list[set[str]] = [set(), first, everything - {"agentdb_usage_day"}, everything]
     for moment in range(6):
         session = await open_session(url)
         migrator = Migrator(session)
@@ -363,7 +368,7 @@ async def test_tables_can_be_rebuilt_on_sqlite_without_losing_what_points_to_the
     await migrator.upgrade()
     await fill(session)
     folder.add(
-        "0003_rebuild",
+        "0103_rebuild",
         """
         CREATE TABLE "new" ("id" INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, "name" TEXT NOT NULL,
             "displayOrder" BIGINT, "createdAt" TEXT, "updatedAt" TEXT);
@@ -387,7 +392,7 @@ async def test_rows_that_would_point_to_nothing_roll_a_migration_back_on_sqlite(
     migrator = folder.migrator(session)
     await migrator.upgrade()
     await fill(session)
-    folder.add("0003_orphans", 'DELETE FROM "Prompt";')
+    folder.add("0103_orphans", 'DELETE FROM "Prompt";')
     with pytest.raises(SchemaError, match="1 rows would point to nothing, first of them row 1 of Agent to Prompt"):
         await migrator.upgrade()
     prompts, applied = await count(session, "Prompt"), await migrator.applied()
@@ -406,7 +411,7 @@ async def test_a_migration_states_its_isolation_and_has_no_deadline_on_postgresq
     await before.fetch(f"""ALTER DATABASE "{database}" SET statement_timeout = '1s'""")
     await before.close()
     folder.add(
-        "0003_slow",
+        "0103_slow",
         """
         SELECT pg_sleep(1.2);
         CREATE TABLE "seen" AS SELECT current_setting('transaction_isolation') AS "isolation";
@@ -423,16 +428,16 @@ async def test_two_databases_are_migrated_at_once(
     sqlite_url: str, postgres_url: str, open_session: Opener, folder: Folder
 ) -> None:
     """aerich keeps its directory on a class; each run must see its own."""
-    folder.add("0003_next", 'CREATE TABLE "next" ("id" INT);', 'DROP TABLE "next";')
+    folder.add("0103_next", 'CREATE TABLE "next" ("id" INT);', 'DROP TABLE "next";')
     sessions = [await open_session(sqlite_url), await open_session(postgres_url), await open_session("sqlite://")]
     migrators = [folder.migrator(sessions[0]), Migrator(sessions[1]), folder.migrator(sessions[2])]
     up = await asyncio.gather(*(migrator.upgrade() for migrator in migrators))
     down = await asyncio.gather(*(migrator.downgrade() for migrator in migrators))
     left = [await tables(session) for session in sessions]
 
-    assert up == [(*PACKAGED, "0003_next"), PACKAGED, (*PACKAGED, "0003_next")]
-    assert down == [("0003_next",), (LAST,), ("0003_next",)]
-    assert [len(found) for found in left] == [24, 20, 24]
+    assert up == [(*PACKAGED, "0103_next"), PACKAGED, (*PACKAGED, "0103_next")]
+    assert down == [("0103_next",), (LAST,), ("0103_next",)]
+    assert [len(found) for found in left] == [25, 24, 25]
 
 
 # Other apps.

@@ -350,6 +350,7 @@ CALLS: dict[str, Call] = {
     ),
     "conversations.get": call(of_talk, conversation_id=THEIR_TALK, user_id=a.LISTED),
     "conversations.history": call(of_talk, conversation_id=THEIR_TALK, user_id=a.LISTED, **PAGE),
+    "conversations.index_messages": call(nothing),
     "conversations.list": call(of_user, user_id=a.LISTED, agent_id=a.FILTER, deleted=a.FLAG, **PAGE),
     "conversations.purge": call(
         lambda w: {"conversation_id": w.lost_id, "user_id": w.user_id},

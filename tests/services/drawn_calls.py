@@ -240,6 +240,7 @@ CALLS: Final[Mapping[str, Sequence[Mapping[str, Values]]]] = {
     ),
     "conversations.get": (_conversation, {}),
     "conversations.history": (_conversation, _page),
+    "conversations.index_messages": ({}, {}),
     "conversations.list": (_user, {"agent_id": maybe(some("agent")), "deleted": flags, **_page}),
     "conversations.purge": (_conversation, {}),
     "conversations.rename": ({**_conversation, "title": maybe(texts)}, {}),

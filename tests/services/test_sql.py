@@ -103,7 +103,19 @@ SAMPLES: dict[str, Any] = {
     "operation": "conversations.start",
     "deleted_at": datetime(2026, 1, 1, tzinfo=UTC),
     "words": "x y",
+    "pseudonym": "p",
 }
+
+DAY_COUNTS = (
+    "userID",
+    "inputTokens",
+    "outputTokens",
+    "cacheReadTokens",
+    "cacheWriteTokens",
+    "cost",
+    "rows",
+    "requests",
+)
 
 # Read whole on purpose: tens of rows.
 SMALL = {"Model", "Provider", "Policy", "Role", "RolePolicy", "Prompt", "Tool"}
@@ -114,6 +126,9 @@ WHOLE = {
     ("secrets", "uses", "User"),
     ("secrets", "uses", "UserTool"),
     ("secrets", "seeded", "agentdb_seed"),
+    ("maintenance", "count_unindexed", "Conversation"),
+    ("maintenance", "count_unindexed", "Message"),
+    ("maintenance", "count_unindexed", "agentdb_search_mark"),
 }
 
 FILL = "".join(
@@ -142,6 +157,11 @@ FILL = "".join(
         ("agentdb_budget_reset", '"period", "scope", "users"', "'p' || n, 'all', 1"),
         ("agentdb_search", '"userID", "messageID", "words"', "n, n, 'w' || n"),
         ("agentdb_search_mark", '"conversationID", "messageID"', "n, n"),
+        (
+            "agentdb_usage_day",
+            ", ".join(f'"{name}"' for name in (*DAY_COUNTS, "day")),
+            "n, 1, 1, 1, 1, 1, 1, 1, '2026-01-01 12:00:00.000000+00:00'",
+        ),
         ("agentdb_request", '"userID", "operation", "requestId", "digest", "resultID"', "n, 'x', 'r', 'd', n"),
     )
 )

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 # The oldest version whose package may go on using a database at this one.
 COMPATIBLE_SINCE = "0001_notes"
-REQUIRES = "0002_services"
+REQUIRES = "0003_maintenance"
 
 UPGRADE = {
     "sqlite": """
