@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 from agentdb.cli import commands, keys
 from agentdb.cli.doctor import doctor
 from agentdb.cli.output import complain
+from agentdb.cli.schema import schema
 from agentdb.errors import AgentDBError
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
@@ -35,6 +36,7 @@ for command in (
     commands.seed,
     commands.check,
     doctor,
+    schema,
     commands.demo,
     keys.rotate_key,
 ):

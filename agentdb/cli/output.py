@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,6 +14,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from agentdb.engine.private_files import create_private
+from agentdb.errors import StorageError
 from agentdb.telemetry import redact
 
 
@@ -41,6 +44,24 @@ def show(console: Console, *parts: str | Table) -> None:
             console.print(_framed(part))
         else:
             console.print(Text(part if isinstance(part, str) else _plain(part)), soft_wrap=True)
+
+
+def save(path: Path, content: bytes, *, is_private: bool) -> None:
+    """Write a file, over one that is there.
+
+    Args:
+        is_private: A new one is for its owner only, because it tells of what is in a database.
+
+    Raises:
+        StorageError: It cannot be written there.
+    """
+    try:
+        if is_private:
+            create_private(path)
+        path.write_bytes(content)
+    except OSError as error:
+        said = f"{path} cannot be written: {error.strerror}. Name a file in a directory that this user may write to."
+        raise StorageError(said, reason="read-only") from error
 
 
 def complain(message: str) -> None:
