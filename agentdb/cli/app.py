@@ -15,6 +15,7 @@ from agentdb.cli import commands, keys
 from agentdb.cli.doctor import doctor
 from agentdb.cli.output import complain
 from agentdb.cli.schema import schema
+from agentdb.cli.usage import usage
 from agentdb.errors import AgentDBError
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
@@ -36,6 +37,7 @@ for command in (
     commands.seed,
     commands.check,
     doctor,
+    usage,
     schema,
     commands.demo,
     keys.rotate_key,
