@@ -15,6 +15,7 @@ from agentdb.cli import commands, keys
 from agentdb.cli.doctor import doctor
 from agentdb.cli.output import complain
 from agentdb.cli.schema import schema
+from agentdb.cli.shell import shell
 from agentdb.cli.usage import usage
 from agentdb.errors import AgentDBError
 
@@ -39,6 +40,7 @@ for command in (
     doctor,
     usage,
     schema,
+    shell,
     commands.demo,
     keys.rotate_key,
 ):
