@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 from agentdb.cli import commands, keys
 from agentdb.cli.doctor import doctor
 from agentdb.cli.output import complain
+from agentdb.cli.paths import paths
 from agentdb.cli.schema import schema
 from agentdb.cli.shell import shell
 from agentdb.cli.usage import usage
@@ -32,6 +33,7 @@ app = App(
 for command in (
     commands.init,
     commands.status,
+    paths,
     commands.migrate,
     commands.downgrade,
     commands.history,
