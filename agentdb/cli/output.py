@@ -7,16 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from agentdb.engine.private_files import create_private
 from agentdb.errors import StorageError
 from agentdb.telemetry import redact
+
+_NARROWEST: Final = 16
+"""A text in a narrower column is no text any more."""
+
+_WIDEST: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +42,19 @@ def answer(data: Mapping[str, object], *parts: str | Table, as_json: bool) -> No
 
 
 def show(console: Console, *parts: str | Table) -> None:
-    """Print `parts` with a blank line between any two. What is no terminal gets neither frames nor line breaks."""
+    """Print `parts` with a blank line between any two.
+
+    What is no terminal gets neither frames nor line breaks, nor does one that is too narrow for a table.
+    """
     for position, part in enumerate(parts):
         if position:
             console.print()
         if isinstance(part, Table) and console.is_terminal:
-            console.print(_framed(part))
-        else:
-            console.print(Text(part if isinstance(part, str) else _plain(part)), soft_wrap=True)
+            framed = _framed(part)
+            if Measurement.get(console, console.options.update_width(_WIDEST), framed).minimum <= console.width:
+                console.print(framed)
+                continue
+        console.print(Text(part if isinstance(part, str) else _plain(part)), soft_wrap=True)
 
 
 def save(path: Path, content: bytes, *, is_private: bool) -> None:
@@ -71,10 +82,17 @@ def complain(message: str) -> None:
 
 def _framed(table: Table) -> RichTable:
     framed = RichTable(show_header=bool(table.headings))
-    for position, heading in enumerate(table.headings or [""] * len(_widths(table))):
+    widths = _widths(table)
+    for position, heading in enumerate(table.headings or [""] * len(widths)):
         is_numeric = _is_numeric(table, position)
         # What does not fit is folded: a place or a name that is cut short cannot be copied.
-        framed.add_column(Text(heading), justify="right" if is_numeric else "left", no_wrap=is_numeric, overflow="fold")
+        framed.add_column(
+            Text(heading.replace(" ", "\n") if is_numeric else heading),
+            justify="right" if is_numeric else "left",
+            no_wrap=is_numeric,
+            min_width=None if is_numeric else min(widths[position], _NARROWEST),
+            overflow="fold",
+        )
     for row in table.rows:
         framed.add_row(*(Text(_text(cell)) for cell in row))
     return framed

@@ -208,7 +208,7 @@ def _told_apart(names: Mapping[int, str | None]) -> dict[int, str]:
 
 
 async def _user_id(db: Database, user: str) -> int:
-    if user.isdecimal():
+    if user.isdecimal() and len(user) < 20:
         return int(user)
     found = await db.access.find_user(email=user)
     if found is None:

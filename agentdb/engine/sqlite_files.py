@@ -78,7 +78,7 @@ def _is_ordinary(path: Path, advice: str) -> bool:
     except FileNotFoundError:
         return False
     except PermissionError as error:
-        said = f"{path} cannot be looked at: {error.strerror}. Run this as the account that it belongs to. {advice}"
+        said = f"{path} cannot be looked at: {error.strerror}. Run this as the account that it belongs to."
         raise StorageError(said, reason="unreadable") from error
     except OSError as error:
         said = f"{path} cannot be looked at: {error.strerror}. {advice}"
