@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import orjson
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -21,8 +20,6 @@ from agentdb.telemetry import redact
 
 _NARROWEST: Final = 16
 """A text in a narrower column is no text any more."""
-
-_WIDEST: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +46,10 @@ def show(console: Console, *parts: str | Table) -> None:
     for position, part in enumerate(parts):
         if position:
             console.print()
-        if isinstance(part, Table) and console.is_terminal:
-            framed = _framed(part)
-            if Measurement.get(console, console.options.update_width(_WIDEST), framed).minimum <= console.width:
-                console.print(framed)
-                continue
-        console.print(Text(part if isinstance(part, str) else _plain(part)), soft_wrap=True)
+        if isinstance(part, Table) and console.is_terminal and _least_width(part) <= console.width:
+            console.print(_framed(part))
+        else:
+            console.print(Text(part if isinstance(part, str) else _plain(part)), soft_wrap=True)
 
 
 def save(path: Path, content: bytes, *, is_private: bool) -> None:
@@ -96,6 +91,17 @@ def _framed(table: Table) -> RichTable:
     for row in table.rows:
         framed.add_row(*(Text(_text(cell)) for cell in row))
     return framed
+
+
+def _least_width(table: Table) -> int:
+    """Of its frame, with texts folded and headings of numbers broken."""
+    widths = _widths(table)
+    for position, heading in enumerate(table.headings or [""] * len(widths)):
+        if _is_numeric(table, position):
+            widths[position] = max(map(len, [*heading.split(), *(_text(row[position]) for row in table.rows)]))
+        else:
+            widths[position] = min(widths[position], _NARROWEST)
+    return sum(widths) + 3 * len(widths) + 1
 
 
 def _plain(table: Table) -> str:

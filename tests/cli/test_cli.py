@@ -519,7 +519,7 @@ class TestOutput:
             show(console, table)
             shown.append(console.file.getvalue())  # type: ignore[attr-defined]  # the StringIO from above
 
-        assert "│  123456 │  123456 │" in shown[0]
+        assert "│ 123456 │ 123456 │" in shown[0]
         assert "cache write" not in shown[0]
         assert shown[1].splitlines()[1] == f"{'x' * 50}      123456       123456"
 
