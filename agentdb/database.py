@@ -498,9 +498,12 @@ async def look(url: str | None = None, *, settings: Settings | None = None) -> D
     """
     settings = settings or Settings.load()
     session = Session(resolve(url, settings), create=False)
-    vault = vault_of(session, settings)
     await session.open(MODULES)
-    return Database(session, settings, vault, None)
+    try:
+        return Database(session, settings, vault_of(session, settings), None)
+    except BaseException:
+        await session.close()
+        raise
 
 
 def owner_of(session: Session, settings: Settings) -> Owner:

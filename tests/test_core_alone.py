@@ -24,13 +24,13 @@ EXTRA_MODULES: Final = {
     "pgvector": "pgvector",
     "sqlite-vec": "sqlite_vec",
     "matplotlib": "matplotlib",
-    "plotext": "plotext",
 }
 """The module of each package that an extra brings."""
 
 DEVELOPMENT_MODULES: Final = ("hypothesis", "sqlalchemy", "nox", "mypy", "ruff", "xdist", "build", "hatchling")
 
 NEED_AN_EXTRA: Final = {
+    "agentdb.cli.picture": "matplotlib",
     "agentdb.engine.postgres_channel": "asyncpg",
     "agentdb.engine.postgres_client": "asyncpg",
     "agentdb.engine.postgres_hosts": "asyncpg",

@@ -21,6 +21,10 @@ from agentdb.cli.doctor import doctor
 from agentdb.cli.maintain import maintain
 from agentdb.cli.output import complain
 from agentdb.cli.transfer import transfer
+from agentdb.cli.paths import paths
+from agentdb.cli.schema import schema
+from agentdb.cli.shell import shell
+from agentdb.cli.usage import usage
 from agentdb.errors import AgentDBError
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
@@ -36,6 +40,7 @@ app = App(
 for command in (
     commands.init,
     commands.status,
+    paths,
     commands.migrate,
     commands.downgrade,
     commands.history,
@@ -43,6 +48,9 @@ for command in (
     commands.check,
     doctor,
     adopt,
+    usage,
+    schema,
+    shell,
     commands.demo,
     keys.rotate_key,
     grants,

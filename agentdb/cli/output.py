@@ -6,14 +6,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import orjson
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from agentdb.engine.private_files import create_private
+from agentdb.errors import StorageError
 from agentdb.telemetry import redact
+
+_NARROWEST: Final = 16
+"""A text in a narrower column is no text any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +39,35 @@ def answer(data: Mapping[str, object], *parts: str | Table, as_json: bool) -> No
 
 
 def show(console: Console, *parts: str | Table) -> None:
-    """Print `parts` with a blank line between any two. What is no terminal gets neither frames nor line breaks."""
+    """Print `parts` with a blank line between any two.
+
+    What is no terminal gets neither frames nor line breaks, nor does one that is too narrow for a table.
+    """
     for position, part in enumerate(parts):
         if position:
             console.print()
-        if isinstance(part, Table) and console.is_terminal:
+        if isinstance(part, Table) and console.is_terminal and _least_width(part) <= console.width:
             console.print(_framed(part))
         else:
             console.print(Text(part if isinstance(part, str) else _plain(part)), soft_wrap=True)
+
+
+def save(path: Path, content: bytes, *, is_private: bool) -> None:
+    """Write a file, over one that is there.
+
+    Args:
+        is_private: A new one is for its owner only, because it tells of what is in a database.
+
+    Raises:
+        StorageError: It cannot be written there.
+    """
+    try:
+        if is_private:
+            create_private(path)
+        path.write_bytes(content)
+    except OSError as error:
+        said = f"{path} cannot be written: {error.strerror}. Name a file in a directory that this user may write to."
+        raise StorageError(said, reason="read-only") from error
 
 
 def complain(message: str) -> None:
@@ -50,13 +77,31 @@ def complain(message: str) -> None:
 
 def _framed(table: Table) -> RichTable:
     framed = RichTable(show_header=bool(table.headings))
-    for position, heading in enumerate(table.headings or [""] * len(_widths(table))):
+    widths = _widths(table)
+    for position, heading in enumerate(table.headings or [""] * len(widths)):
         is_numeric = _is_numeric(table, position)
         # What does not fit is folded: a place or a name that is cut short cannot be copied.
-        framed.add_column(Text(heading), justify="right" if is_numeric else "left", no_wrap=is_numeric, overflow="fold")
+        framed.add_column(
+            Text(heading.replace(" ", "\n") if is_numeric else heading),
+            justify="right" if is_numeric else "left",
+            no_wrap=is_numeric,
+            min_width=None if is_numeric else min(widths[position], _NARROWEST),
+            overflow="fold",
+        )
     for row in table.rows:
         framed.add_row(*(Text(_text(cell)) for cell in row))
     return framed
+
+
+def _least_width(table: Table) -> int:
+    """Of its frame, with texts folded and headings of numbers broken."""
+    widths = _widths(table)
+    for position, heading in enumerate(table.headings or [""] * len(widths)):
+        if _is_numeric(table, position):
+            widths[position] = max(map(len, [*heading.split(), *(_text(row[position]) for row in table.rows)]))
+        else:
+            widths[position] = min(widths[position], _NARROWEST)
+    return sum(widths) + 3 * len(widths) + 1
 
 
 def _plain(table: Table) -> str:

@@ -93,6 +93,11 @@ class Target(ABC):
 
     @property
     @abstractmethod
+    def storage(self) -> Path | None:
+        """The file or directory that holds it; None on a server and in memory."""
+
+    @property
+    @abstractmethod
     def key_file(self) -> Path | None:
         """Where the secret key of a database in files lies when no setting names one; None for any other."""
 

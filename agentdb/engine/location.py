@@ -58,6 +58,19 @@ def data_directory(settings: Settings) -> Path:
     return platformdirs.user_data_path("agentdb", appauthor=False)
 
 
+def data_directory_source(settings: Settings) -> str:
+    """Which setting chose the data directory, as the user would write it; "default" for that of the user."""
+    if settings.home is not None:
+        return "AGENTDB_HOME"
+    return "AGENTDB_MODE" if settings.mode == "system" else "default"
+
+
+def unused_sources(target: Target, settings: Settings) -> tuple[str, ...]:
+    """Settings that name a database too, and do not count because one before them does."""
+    named = {"AGENTDB_URL": settings.url, "DB_STORAGE": settings.storage, "PGHOST": settings.pghost}
+    return tuple(name for name, value in named.items() if value is not None and name != target.source)
+
+
 def dialect_of(scheme: str) -> Dialect:
     """The dialect that answers to a URL's scheme.
 

@@ -89,6 +89,10 @@ class PostgresTarget(Target):
         return f"postgresql://{shown_authority(self.user, self.hosts)}/{self.database}"
 
     @property
+    def storage(self) -> Path | None:
+        return self.directory
+
+    @property
     def key_file(self) -> Path | None:
         return self.directory.with_name(f"{self.directory.name}.key") if self.directory else None
 

@@ -88,6 +88,10 @@ class SqliteTarget(Target):
         return f"sqlite:///{self.path}" if self.path else f"sqlite:///{_MEMORY}"
 
     @property
+    def storage(self) -> Path | None:
+        return self.path
+
+    @property
     def key_file(self) -> Path | None:
         return beside(self.path, ".key") if self.path else None
 
@@ -141,7 +145,8 @@ class SqliteDialect(Dialect):
             make_private_directory(directory)
         except OSError as error:
             raise StorageError(
-                f"The directory {directory} cannot be made: {error.strerror}. AGENTDB_HOME names another.",
+                f"The directory {directory} cannot be made: {error.strerror}. Have it made for the account that the "
+                "services run as, or let AGENTDB_HOME name another.",
                 reason="read-only",
             ) from error
 

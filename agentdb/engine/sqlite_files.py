@@ -78,6 +78,9 @@ def _is_ordinary(path: Path, advice: str) -> bool:
         mode = path.stat().st_mode
     except FileNotFoundError:
         return False
+    except PermissionError as error:
+        said = f"{path} cannot be looked at: {error.strerror}. Run this as the account that it belongs to."
+        raise StorageError(said, reason="unreadable") from error
     except OSError as error:
         said = f"{path} cannot be looked at: {error.strerror}. {advice}"
         raise StorageError(said, reason="unreadable") from error

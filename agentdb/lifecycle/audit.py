@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tortoise.fields.relational import ForeignKeyFieldInstance
 
 from agentdb.engine import Session
+from agentdb.engine.introspection import Schema
 from agentdb.lifecycle.intruders import find_intruders
 from agentdb.lifecycle.schema import differences, expected_schema, read_schema
 from agentdb.models import INTERNAL_TABLES, TABLES
@@ -38,16 +39,16 @@ async def audit(session: Session, *, deep: bool) -> Audit:
     The catalogue costs a few statements, whatever the size; `deep` reads every reference once.
     """
     with session.use():
-        drift = [
-            *await find_intruders(session),
-            *differences(await read_schema(session), expected_schema(session.dialect)),
-        ]
-        orphans = [sentence async for sentence in _orphans(session)] if deep else []
+        found = await read_schema(session)
+        drift = [*await find_intruders(session), *differences(found, expected_schema(session.dialect))]
+        orphans = [sentence async for sentence in _orphans(session, found)] if deep else []
     return Audit(tuple(drift), tuple(orphans))
 
 
-async def _orphans(session: Session) -> AsyncIterator[str]:
+async def _orphans(session: Session, schema: Schema) -> AsyncIterator[str]:
     for table, column, parent in _references():
+        if table not in schema or column not in schema[table].columns or parent not in schema:
+            continue  # which is a difference already
         rows = await session.fetch(
             f"""
             SELECT count(*) AS "found" FROM "{table}" AS "child"

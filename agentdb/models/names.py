@@ -7,7 +7,12 @@ agentdb mirrors, so they are always quoted.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
+
+Domain: TypeAlias = Literal["access", "catalog", "agents", "conversations", "knowledge", "usage", "internal"]
+
+DOMAINS: Final[tuple[Domain, ...]] = get_args(Domain)
+"""The six domains of the schema, each a module of this room, and the tables that agentdb keeps for itself."""
 
 
 def column_name(attribute: str, *, is_reference: bool) -> str:

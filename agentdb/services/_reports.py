@@ -14,8 +14,8 @@ from agentdb.errors import InvalidInputError, excerpt
 from agentdb.records import UsageRow, UsageTotals
 from agentdb.services._cursor import decode_cursor, encode_cursor
 from agentdb.services._input import moment, optional_identifier, optional_text, page_size
-from agentdb.services._periods import UNITS, Period, Unit, periods, zone_named
 from agentdb.services._service import Service
+from agentdb.services.periods import UNITS, Period, Unit, periods, zone_named
 from agentdb.sql import Statements
 from agentdb.types import Page
 

@@ -510,6 +510,19 @@ class TestOutput:
 
         assert shown.count("x") == 50
 
+    def test_a_terminal_that_is_too_narrow_for_a_table(self) -> None:
+        """Gets lines without a frame, rather than one letter below the other; headings of numbers are broken first."""
+        table = Table([("x" * 50, 123_456, 123_456)], ("name", "cache read", "cache write"))
+        shown = []
+        for width in (50, 30):
+            console = Console(file=io.StringIO(), force_terminal=True, width=width)
+            show(console, table)
+            shown.append(console.file.getvalue())  # type: ignore[attr-defined]  # the StringIO from above
+
+        assert "│ 123456 │ 123456 │" in shown[0]
+        assert "cache write" not in shown[0]
+        assert shown[1].splitlines()[1] == f"{'x' * 50}      123456       123456"
+
     def test_a_pipe_gets_lines_that_are_never_broken(self) -> None:
         """Long values stay whole, numbers stand to the right, and what looks like markup is text."""
         console = Console(file=io.StringIO(), width=20)

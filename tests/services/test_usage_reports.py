@@ -13,7 +13,7 @@ from agentdb import Agent, Database, InvalidInputError, Usage
 from agentdb import Model as ModelTable
 from agentdb import User as UserTable
 from agentdb.records import UsageTotals, User
-from agentdb.services._periods import Unit
+from agentdb.services.periods import Unit
 from tests.services.spending import spend
 
 pytestmark = pytest.mark.agentdb(engine="both")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentdb.errors import InvalidInputError
-from agentdb.services._periods import UNITS, Unit, periods, zone_named
+from agentdb.services.periods import UNITS, Unit, periods, zone_named
 
 
 def utc(text: str) -> datetime:
