@@ -11,19 +11,16 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from agentdb.cli import commands, keys
+from agentdb.cli import backups, commands, keys, person
 from agentdb.cli.adopt import adopt
-from agentdb.cli import backups, commands, keys
 from agentdb.cli.doctor import doctor
 from agentdb.cli.grants import grants
-from agentdb.cli import commands, keys, person
-from agentdb.cli.doctor import doctor
 from agentdb.cli.maintain import maintain
 from agentdb.cli.output import complain
-from agentdb.cli.transfer import transfer
 from agentdb.cli.paths import paths
 from agentdb.cli.schema import schema
 from agentdb.cli.shell import shell
+from agentdb.cli.transfer import transfer
 from agentdb.cli.usage import usage
 from agentdb.errors import AgentDBError
 
@@ -38,6 +35,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for command in (
+    commands.demo,
     commands.init,
     commands.status,
     paths,
@@ -47,20 +45,19 @@ for command in (
     commands.seed,
     commands.check,
     doctor,
-    adopt,
-    usage,
-    schema,
-    shell,
-    commands.demo,
+    maintain,
     keys.rotate_key,
     grants,
     backups.backup,
-    backups.restore,
     backups.verify,
+    backups.restore,
     transfer,
-    maintain,
-    person.erase_user,
+    adopt,
     person.export_user,
+    person.erase_user,
+    usage,
+    schema,
+    shell,
 ):
     app.command(command)
 
