@@ -13,7 +13,7 @@ import pytest
 
 from agentdb.testing.factory import DatabaseFactory
 from tests.cli.command_line import Command, Outcome, on_server
-from tests.cli.typing import Typist, terminal_of
+from tests.cli.typist import Typist, terminal_of
 
 PROMPT = ">>> "
 
