@@ -208,7 +208,7 @@ WITH resources AS (
 ), chunks AS (
     SELECT v."id" FROM "Vector" v WHERE v."conversationID" = :conversation_id
     UNION
-    SELECT v."id" FROM resources r JOIN "Vector" v ON v."resourceID" = r."id"
+    SELECT v."id" FROM resources one JOIN "Vector" v ON v."resourceID" = one."id"
 )
 SELECT (SELECT COUNT(*) FROM "Message" m WHERE m."conversationID" = :conversation_id) AS "messages",
     (SELECT COUNT(*) FROM resources) AS "resources", (SELECT COUNT(*) FROM chunks) AS "chunks";

@@ -84,6 +84,29 @@ async def test_a_request_in_several_slices_counts_once(
         assert {day.day for day in await UsageDay.all()} == {days_ago(9, 12)}
 
 
+async def test_rows_without_a_key_count_by_their_message(
+    agent_db: Database, users: list[User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they do before; so do rows of nobody, whose user was deleted past agentdb."""
+    monkeypatch.setattr("agentdb.operations.retention.SLICE", 2)
+    ada = users[0]
+    talk = await agent_db.conversations.start(user_id=ada.id, agent_id=1)
+    message = await say(agent_db, talk)
+    for message_id in (message.id, message.id, message.id, None, None):
+        await agent_db.usage.record(user_id=ada.id, model="mock-model", input_tokens=3, message_id=message_id)
+    with agent_db.use():
+        last = (await Usage.all().order_by("-id"))[0]
+        await Usage.filter(id=last.id).update(user_id=None)
+        await Usage.all().update(created_at=days_ago(9))
+    span: dict[str, Any] = {"since": days_ago(30), "until": days_ago(0)}
+    before = await agent_db.usage.report(by=("day", "user"), **span)
+    done = await agent_db.maintain(keep_usage_days=7, keep_messages_days=1, check=False)
+
+    assert done.usage_rows == 5
+    assert await agent_db.usage.report(by=("day", "user"), **span) == before
+    assert sorted((one.user_id is None, one.rows, one.requests) for one in before) == [(False, 4, 2), (True, 1, 1)]
+
+
 async def test_a_removed_day_counts_at_noon(agent_db: Database, users: list[User]) -> None:
     """So it is in or out of a range as a whole, and on its own date in America and Asia."""
     await agent_db.usage.record(user_id=users[0].id, model="mock-model", input_tokens=1)
