@@ -9,6 +9,8 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,12 @@ class Terminal:
         os.close(self._master)
         return self._process.wait(PATIENCE_S), out
 
+    def close(self) -> None:
+        """End it, whatever it is doing."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self.ended()
+
     def _read_until(self, text: str | None) -> None:
         start = len(self.seen)
         while text is None or text not in self.seen[start:]:
@@ -82,6 +90,19 @@ class Terminal:
                 assert text is None, f"It ended before it asked {text!r}: {self.seen!r}"
                 return
             self.seen += found.decode(errors="replace")
+
+
+@pytest.fixture
+def on_terminal() -> Iterator[Callable[..., Terminal]]:
+    """Start the command on a terminal; it has ended after the test."""
+    with ExitStack() as stack:
+
+        def start(*arguments: str) -> Terminal:
+            terminal = Terminal(*arguments)
+            stack.callback(terminal.close)
+            return terminal
+
+        yield start
 
 
 def test_says_what_it_did(cli: Command, source: str, url: str) -> None:
@@ -133,6 +154,11 @@ def test_the_configured_database_moves(cli: Command, source: str, url: str, monk
     assert cli("status", "--json").data["is_ready"]
 
 
+def test_a_missing_database_of_a_server_is_made(cli: Command, source: str, missing_postgres_url: str) -> None:
+    assert cli("transfer", source, missing_postgres_url).code == 0
+    assert cli("status", "--url", missing_postgres_url, "--json").data["is_ready"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -173,9 +199,9 @@ def test_a_password_is_not_shown(cli: Command, source: str) -> None:
     assert "p%40ss" not in done.out + done.err
 
 
-def test_on_a_terminal_it_asks(source: str, tmp_path: Path) -> None:
+def test_on_a_terminal_it_asks(on_terminal: Callable[..., Terminal], source: str, tmp_path: Path) -> None:
     """Where from, where to, and whether; then it says what to change, and programs see none of the questions."""
-    terminal = Terminal("transfer")
+    terminal = on_terminal("transfer")
     terminal.answer("from another URL", source)
     terminal.answer("Move to", "sqlite")
     terminal.answer("File", f"{tmp_path}/target.db")
@@ -187,10 +213,12 @@ def test_on_a_terminal_it_asks(source: str, tmp_path: Path) -> None:
     assert "Move to" not in out
 
 
-def test_the_wizard_reaches_a_server(source: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wizard_names_a_server(
+    on_terminal: Callable[..., Terminal], source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever characters a part has; the password is not shown. No means no."""
     monkeypatch.setenv("AGENTDB_URL", source)
-    terminal = Terminal("transfer", "--from-env")
+    terminal = on_terminal("transfer", "--from-env")
     terminal.answer("Move to", "server")
     terminal.answer("Host", "db.example.org")
     terminal.answer("Port", "")

@@ -105,6 +105,15 @@ async def test_what_is_derived_is_made_again(source: TemporaryDatabase, target: 
 
 
 @pytest.mark.parametrize("engines", ACROSS, indirect=True)
+async def test_one_connection_to_each_is_enough(source: TemporaryDatabase, target: str) -> None:
+    options = {"sqlite": "readers=0", "postgresql": "pool_size=1"}
+    here, there = (f"{url}?{options[url.partition(':')[0]]}" for url in (source.url, target))
+    await agentdb.transfer(here, there, settings=source.settings.model_copy(update={"acquire_timeout_s": 1.0}))
+
+    await assert_same(source, target)
+
+
+@pytest.mark.parametrize("engines", ACROSS, indirect=True)
 async def test_killed_at_any_point_it_goes_on(source: TemporaryDatabase, target: str) -> None:
     """No row twice, none missing, and until the end nobody can use the target."""
     gone = await odd_rows(source)
