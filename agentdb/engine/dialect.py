@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agentdb.engine.client import Client
     from agentdb.engine.diagnosis import Diagnosis
     from agentdb.engine.introspection import Catalogue
+    from agentdb.engine.native_copy import NativeCopy
     from agentdb.engine.orm import TortoiseClient
     from agentdb.engine.word_table import WordTable
 
@@ -176,6 +177,11 @@ class Dialect(ABC):
     @abstractmethod
     def diagnosis(self) -> Diagnosis:
         """How the engine tells that it is well."""
+
+    @property
+    @abstractmethod
+    def native_copy(self) -> NativeCopy:
+        """How the engine copies a whole database by its own means."""
 
     @abstractmethod
     async def lock_table(self, client: Client, table: str) -> None:

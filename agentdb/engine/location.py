@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agentdb.config import Settings
 from agentdb.engine.dialect import Dialect, Target
 from agentdb.engine.url import Url, parse_url
 from agentdb.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from agentdb.engine.native_copy import NativeCopy
 
 _MODULES: Final[Mapping[str, str]] = {
     "sqlite": "agentdb.engine.sqlite",
@@ -66,6 +69,12 @@ def dialect_of(scheme: str) -> Dialect:
         raise ConfigurationError(f"No engine is called {scheme!r}. Known are: {', '.join(sorted(_MODULES))}.")
     dialect: Dialect = importlib.import_module(module).dialect
     return dialect
+
+
+def native_copy_of(kind: str) -> NativeCopy | None:
+    """Who knows copies of this kind; None if no engine does."""
+    copies = (dialect_of(scheme).native_copy for scheme in _MODULES)
+    return next((copy for copy in copies if copy.kind == kind), None)
 
 
 def _target(url: Url, settings: Settings, *, source: str) -> Target:

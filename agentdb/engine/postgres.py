@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from agentdb.engine.client import Client
     from agentdb.engine.diagnosis import Diagnosis
     from agentdb.engine.introspection import Catalogue
+    from agentdb.engine.native_copy import NativeCopy
     from agentdb.engine.orm import TortoiseClient
 
 _EMBEDDED: Final = "postgresql+embedded"
@@ -172,6 +173,12 @@ class PostgresDialect(Dialect):
         from agentdb.engine.postgres_diagnosis import PostgresDiagnosis
 
         return PostgresDiagnosis()
+
+    @property
+    def native_copy(self) -> NativeCopy:
+        from agentdb.engine.postgres_copy import PostgresCopy
+
+        return PostgresCopy()
 
     async def lock_table(self, client: Client, table: str) -> None:
         await client.execute_script(f'LOCK TABLE "{table}" IN SHARE ROW EXCLUSIVE MODE')

@@ -94,6 +94,11 @@ class PostgresClient(MergingClient):
             fallbacks=self.fallbacks,
         )
 
+    @property
+    def server(self) -> EmbeddedServer | None:
+        """The server that is embedded for it; None for any other."""
+        return self._server
+
     async def renew(self) -> None:
         """Let every later call have a new connection: the server of now is not, or no longer, the one to write to.
 

@@ -56,3 +56,47 @@ def _create(path: Path) -> None:
         os.mknod(path, FILE_MODE)
     else:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE))
+
+
+def publish(draft: Path, path: Path, *, overwrite: bool = False) -> bool:
+    """Let a finished file appear under its name, on the disk too; whether it did.
+
+    Args:
+        overwrite: In the place of a file that is there. Otherwise that one stays.
+
+    Raises:
+        OSError: It cannot appear there.
+    """
+    with open(draft, "rb") as file:
+        os.fsync(file.fileno())
+    if overwrite:
+        draft.replace(path)
+    elif not _appeared(draft, path):
+        return False
+    sync_directory(path.parent)
+    return True
+
+
+def sync_directory(path: Path) -> None:
+    """Let the names in a directory survive a power failure."""
+    if os.name == "nt":  # directories cannot be opened there, and their entries are journalled
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _appeared(draft: Path, path: Path) -> bool:
+    try:
+        os.link(draft, path)  # unlike a rename it never replaces a file that somebody else made meanwhile
+    except FileExistsError:
+        return False
+    except OSError:
+        if os.path.lexists(path):
+            return False
+        draft.rename(path)  # a file system without links
+        return True
+    draft.unlink()
+    return True

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from agentdb.engine.client import Client
     from agentdb.engine.diagnosis import Diagnosis
     from agentdb.engine.introspection import Catalogue
+    from agentdb.engine.native_copy import NativeCopy
     from agentdb.engine.orm import TortoiseClient
 
 _MEMORY: Final = ":memory:"
@@ -179,6 +180,12 @@ class SqliteDialect(Dialect):
         from agentdb.engine.sqlite_diagnosis import SqliteDiagnosis
 
         return SqliteDiagnosis()
+
+    @property
+    def native_copy(self) -> NativeCopy:
+        from agentdb.engine.sqlite_copy import SqliteCopy
+
+        return SqliteCopy()
 
     async def lock_table(self, client: Client, table: str) -> None:
         """Nothing to do: a write transaction has the whole file to itself."""

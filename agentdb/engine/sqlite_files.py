@@ -18,7 +18,8 @@ from agentdb.engine.private_files import create_private
 from agentdb.errors import StorageError
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_SQLITES_OWN: Final = ("-wal", "-shm", "-journal")
+SQLITES_OWN: Final = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database."""
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -60,13 +61,13 @@ def check_file(path: Path) -> None:
     """
     if not _is_ordinary(path, "Name the database file."):
         raise no_database(path)
-    for suffix in _SQLITES_OWN:
+    for suffix in SQLITES_OWN:
         _is_ordinary(beside(path, suffix), "SQLite keeps a file of its own there: remove it.")
 
 
 def is_writable(path: Path) -> bool:
     """Whether this process may write to a database: to its file, and to what SQLite keeps beside it."""
-    files = (path, *(beside(path, suffix) for suffix in _SQLITES_OWN))
+    files = (path, *(beside(path, suffix) for suffix in SQLITES_OWN))
     is_effective = os.access in os.supports_effective_ids  # a file is opened with these
     return all(os.access(file, os.W_OK, effective_ids=is_effective) for file in files if file.exists())
 

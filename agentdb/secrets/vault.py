@@ -48,6 +48,11 @@ class Vault:
         """What protected secrets that may still be there, each once and none of them the current one."""
         return self._keys.previous
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Of the keys that it has, the current one first."""
+        return tuple(one.key_id for one in (self.keyring, *self.previous) if one is not None)
+
     def __repr__(self) -> str:
         return f"Vault({self.keyring!r}, mode={self.mode!r})"
 

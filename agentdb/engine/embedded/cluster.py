@@ -12,6 +12,7 @@ from typing import Final
 from agentdb.engine.embedded.deadline import Deadline
 from agentdb.engine.embedded.folder import Folder
 from agentdb.engine.embedded.programs import POSTGRES_MAJOR, Programs, last_words
+from agentdb.engine.private_files import sync_directory
 from agentdb.errors import UnavailableError
 
 _ARGUMENTS: Final = (
@@ -47,7 +48,7 @@ def make_cluster(folder: Folder, programs: Programs, deadline: Deadline, *, sync
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     fresh.rename(folder.data)
-    _sync_directory(folder.path)
+    sync_directory(folder.path)
 
 
 def _initialise(fresh: Path, folder: Folder, programs: Programs, deadline: Deadline, *, sync: bool) -> None:
@@ -58,11 +59,3 @@ def _initialise(fresh: Path, folder: Folder, programs: Programs, deadline: Deadl
         raise UnavailableError(f"PostgreSQL was still making a cluster in {folder.path} at the deadline.") from error
     if done.returncode:
         raise UnavailableError(f"PostgreSQL could not make a cluster in {folder.path}: {last_words(done.stdout)}")
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

