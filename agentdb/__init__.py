@@ -54,7 +54,9 @@ if TYPE_CHECKING:
         Vector,
     )
     from agentdb.operations.health import Health
+    from agentdb.operations.restoration import restore
     from agentdb.operations.transfer import Transfer, transfer
+    from agentdb.operations.verification import verify
     from agentdb.secrets import Secret
 
 __version__ = version("agentdb")
@@ -104,7 +106,9 @@ __all__ = [
     "__version__",
     "connect",
     "load_csv",
+    "restore",
     "transfer",
+    "verify",
 ]
 
 # The rooms that offer these names, the quickest to import first.
@@ -117,6 +121,8 @@ _ROOMS = (
     "agentdb.lifecycle.owner",
     "agentdb.operations.health",
     "agentdb.operations.transfer",
+    "agentdb.operations.restoration",
+    "agentdb.operations.verification",
 )
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that is here

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agentdb.lifecycle.owner import Owner, Status
     from agentdb.lifecycle.seed import SeedReport
     from agentdb.lifecycle.start import StartReport
+    from agentdb.operations.backup import BackupFormat, BackupReport
     from agentdb.operations.health import Health, Pulse
     from agentdb.operations.key_use import KeyUse
     from agentdb.operations.rotation import Rotation
@@ -232,6 +233,35 @@ class Database:
         from agentdb.operations.key_use import read_key_use
 
         return await read_key_use(self.session, self._vault)
+
+    async def backup(
+        self,
+        path: str | Path,
+        *,
+        format: BackupFormat = "auto",  # noqa: A002 - as the command names it
+        overwrite: bool = False,
+        told: Callable[[str, int, int], None] | None = None,
+    ) -> BackupReport:
+        """Write all that the database holds into one file, of one moment, while services go on; and verify it.
+
+        The file is private (0600) and appears whole or not at all. What is committed before the call is in it. Secrets
+        stay protected in it, and the secret key is not: keep that apart. `agentdb.restore` puts it back.
+
+        Args:
+            format: "native" is a copy by the engine's own means: a SQLite file, or what `pg_dump` gives. "portable" is
+                made of lines that any engine can be filled from. "auto" is native where that can be had.
+            overwrite: A file of that name is replaced when the backup is there.
+            told: Called with what is worked on, how much of it is done, and how much there is.
+
+        Raises:
+            ConflictError: There is a file of that name.
+            StorageError: The disk is full, or the file cannot be written there, or the database is damaged.
+            SchemaError: The database is empty, unfinished, or newer than this package.
+            UnsupportedError: There is no native copy of this database.
+        """
+        from agentdb.operations.backup import back_up
+
+        return await back_up(self.session, self._vault, Path(path), format=format, overwrite=overwrite, told=told)
 
     async def close(self) -> None:
         """Disconnect. Closing twice is harmless."""

@@ -29,6 +29,8 @@ class Counts:
         changed_secrets: Protected values that are changed in one bit, or put in another place.
         killed_transfers: Times that one transfer is killed and run again, per direction.
         fuzzed_files: Damaged SQLite files that are opened.
+        backups_under_writers: Backups that are taken while three processes write, per engine.
+        killed_backups: Backups that are killed, each at another moment, and as many restores, per engine.
         deadline_slack_s: How much later than its deadline a call may end; a busy machine needs more.
     """
 
@@ -49,6 +51,8 @@ class Counts:
     changed_secrets: int
     killed_transfers: int
     fuzzed_files: int
+    backups_under_writers: int
+    killed_backups: int
     deadline_slack_s: float
 
 
@@ -71,6 +75,8 @@ SIZES: Final = {
         changed_secrets=200,
         killed_transfers=3,
         fuzzed_files=40,
+        backups_under_writers=3,
+        killed_backups=3,
         deadline_slack_s=5.0,
     ),
     "full": Counts(
@@ -91,6 +97,8 @@ SIZES: Final = {
         changed_secrets=1_000,
         killed_transfers=20,
         fuzzed_files=500,
+        backups_under_writers=30,
+        killed_backups=40,
         deadline_slack_s=0.5,
     ),
 }

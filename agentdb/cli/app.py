@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from agentdb.cli import commands, keys
+from agentdb.cli import backups, commands, keys
 from agentdb.cli.doctor import doctor
 from agentdb.cli.output import complain
 from agentdb.cli.transfer import transfer
@@ -38,6 +38,9 @@ for command in (
     doctor,
     commands.demo,
     keys.rotate_key,
+    backups.backup,
+    backups.restore,
+    backups.verify,
     transfer,
 ):
     app.command(command)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.lifecycle.conftest import clean_environment, places, ready_place
+from tests.lifecycle.conftest import clean_environment, empty_place, places, ready_place, server_places
 
-__all__ = ["clean_environment", "places", "ready_place"]
+__all__ = ["clean_environment", "empty_place", "places", "ready_place", "server_places"]
