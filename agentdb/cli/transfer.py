@@ -6,6 +6,8 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from dataclasses import replace as replaced
+from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 from cyclopts import Parameter
@@ -15,7 +17,7 @@ from agentdb.cli.output import Table, answer
 from agentdb.cli.progress import progress_shown
 from agentdb.config import Settings
 from agentdb.engine import resolve
-from agentdb.engine.url import parse_url
+from agentdb.engine.url import parse_url, without_password
 from agentdb.operations.contents import Progress
 from agentdb.operations.transfer import Transfer
 from agentdb.operations.transfer import transfer as transferred
@@ -64,7 +66,7 @@ def transfer(
                 places.source, places.target, replace=replace, verify=verify, settings=settings, on_progress=tell
             )
         )
-    answer(asdict(done), *_shown(done), *_next(settings, places, done), as_json=as_json)
+    answer(asdict(done), *_shown(done), *_next(settings, places), as_json=as_json)
     return 0
 
 
@@ -120,11 +122,13 @@ def _shown(done: Transfer) -> Iterator[str | Table]:
         yield f"The secret key of the source lies in {done.key_file}. It was not copied."
 
 
-def _next(settings: Settings, places: Places, done: Transfer) -> Iterator[str]:
+def _next(settings: Settings, places: Places) -> Iterator[str]:
     """What to change for services that use the configured database."""
     if places.source is not None:
         return
     url, named_by = parse_url(places.target), resolve(None, settings).source
-    rest = " with its password and options" if url.password or url.options else ""
+    if resolve(places.target, settings).key_file is not None:  # it lies in files, which services find from anywhere
+        url = replaced(url, path=str(Path(url.path).absolute()))
+    secret = ", with the password put in" if url.password else ""
     instead = f" It counts before {named_by}." if named_by in ("DB_STORAGE", "PGHOST") else ""
-    yield f"Now set this for all services{rest}:{instead}\nAGENTDB_URL={done.target}"
+    yield f"Now set this for all services{secret}.{instead}\nAGENTDB_URL={without_password(url)}"

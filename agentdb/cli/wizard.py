@@ -24,7 +24,7 @@ class Wizard:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def source(self) -> str | None:
         """Where the data is."""
@@ -53,9 +53,13 @@ class Wizard:
             host=self._text("Host", default=known.pghost or "localhost"),
             port=IntPrompt.ask("Port", console=self._console, default=known.pgport or 5432),
             user=self._text("User", default=known.pguser or "postgres"),
-            password=Prompt.ask("Password (not shown)", console=self._console, password=True, default="") or None,
+            password=self._password(),
             database=self._text("Database", default=known.pgdatabase or "agentdb"),
         )
+
+    def _password(self) -> str | None:
+        question = "Password (not shown; Enter for none)"
+        return Prompt.ask(question, console=self._console, password=True, default="", show_default=False) or None
 
     def _text(self, question: str, *, default: str | None = None) -> str:
         while True:

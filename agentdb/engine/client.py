@@ -9,13 +9,13 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
 from agentdb.engine.afterwork import Afterwork
 from agentdb.engine.call_limits import CallLimit
-from agentdb.engine.channel import Around, Channel, Result, Work
+from agentdb.engine.channel import Around, Channel, Result, Work, settle
 from agentdb.engine.diagnosis import Connections
 from agentdb.engine.dialect import ConnectionLostError, Dialect, Target
 from agentdb.engine.snapshot import Snapshot
@@ -345,9 +345,11 @@ class Client(ABC):
         async with self._channel(writing=self._is_write("SELECT 1")) as channel:
             with self.dialect.translating():
                 await channel.control(self.dialect.begin_snapshot)
-            yield Snapshot(self, channel)
-            with self.dialect.translating():
-                await channel.control("ROLLBACK")
+            try:
+                yield Snapshot(self, channel)
+            finally:
+                with suppress(Exception):  # a connection that is lost holds no state
+                    await settle(channel.control("ROLLBACK"))
 
     async def execute_many(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters, all or none."""

@@ -204,11 +204,13 @@ class SqliteDialect(Dialect):
 
     async def advance_ids(self, client: Client, table: str, *, at_least: int = 0) -> None:
         # AUTOINCREMENT goes on from the greatest id by itself.
-        if at_least <= await self.last_id(client.rows, table):
+        if not at_least:
             return
-        # No constraint keeps its names unique.
-        await client.fetch('DELETE FROM "sqlite_sequence" WHERE "name" = ?1', [table])
-        await client.fetch('INSERT INTO "sqlite_sequence" ("name", "seq") VALUES (?1, ?2)', [table, at_least])
+        async with client.transaction():
+            if at_least > await self.last_id(client.rows, table):
+                # No constraint keeps its names unique.
+                await client.fetch('DELETE FROM "sqlite_sequence" WHERE "name" = ?1', [table])
+                await client.fetch('INSERT INTO "sqlite_sequence" ("name", "seq") VALUES (?1, ?2)', [table, at_least])
 
     async def empty_tables(self, client: Client, tables: Sequence[str]) -> None:
         for table in reversed(tables):

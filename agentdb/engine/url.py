@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from agentdb.config import Secret
 from agentdb.errors import ConfigurationError
@@ -67,17 +67,28 @@ def parse_url(text: str) -> Url:
     )
 
 
+def without_password(url: Url) -> str:
+    """The text that `parse_url` makes this of, but for the password."""
+    user = f"{quote(url.user, safe='')}@" if url.user else ""
+    hosts = ",".join(_quoted_host(host) + (f":{port}" if port else "") for host, port in url.hosts)
+    options = f"?{urlencode(url.options)}" if url.options else ""
+    return f"{url.scheme}://{user}{hosts}/{quote(url.path)}{options}"
+
+
 def server_url(*, host: str, port: int, user: str, password: str | None, database: str) -> str:
     """The URL of a PostgreSQL server's database, whatever characters its parts have. It may hold a password."""
     secret = f":{quote(password, safe='')}" if password else ""
-    place = shown_authority(None, ((host, port),))
-    return f"postgresql://{quote(user, safe='')}{secret}@{place}/{quote(database, safe='')}"
+    return f"postgresql://{quote(user, safe='')}{secret}@{_quoted_host(host)}:{port}/{quote(database, safe='')}"
 
 
 def shown_authority(user: str | None, hosts: tuple[tuple[str, int | None], ...]) -> str:
     """User and hosts as a URL shows them, without the password."""
     places = ",".join((f"[{host}]" if ":" in host else host) + (f":{port}" if port else "") for host, port in hosts)
     return (f"{quote(user, safe='')}@" if user else "") + places
+
+
+def _quoted_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else quote(host, safe="")
 
 
 def _host(text: str) -> tuple[str, int | None]:

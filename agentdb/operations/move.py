@@ -122,6 +122,7 @@ class Move:
 
         What an earlier run copied is always compared, because the source may have changed since.
         """
+        self.digests = None
         is_verified = self._verify or note.step > 0 or note.last_id != NO_ID
         client = self._target.client
         copier = Copier(self._snapshot, client, counts=self._counts, is_digested=is_verified, tell=self._tell)

@@ -38,7 +38,7 @@ class Transfer:
         applied: Migrations that the target got.
         rows: How many the target has, by table. What a search makes again from the messages is not among them.
         digests: SHA-256 of their contents, equal in both; None if they were not compared.
-        is_resumed: It went on where an earlier one ended. If the source had changed since, it began again.
+        is_resumed: It went on where an earlier one ended; False if the source had changed since, so that it began anew.
         was_done: The target held the same already, and nothing was written.
         changed: Tables of the source that were written to meanwhile. What was written is not in the target.
         key_file: The source's secret key, if it lies in a file beside it.

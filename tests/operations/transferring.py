@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import agentdb
 from agentdb import Database
-from agentdb.config import Secret, Settings
+from agentdb.config import Settings
 from agentdb.engine.values import canonical
 from agentdb.models import INTERNAL_TABLES, TABLES
 from agentdb.operations import rows
@@ -50,13 +50,13 @@ def small_batches() -> Iterator[None]:
         rows.BATCH_ROWS = before  # type: ignore[misc]
 
 
-async def moved(answers: Connection, source: str, target: str, secret_key: Secret) -> bool:
+async def moved(answers: Connection, source: str, target: str, secret_key: str) -> bool:
     """In a process: transfer in small batches, tell of each; the answer is whether an earlier one was gone on with."""
 
     def tell(progress: Progress) -> None:
         answers.send((progress.phase, progress.table, progress.done))
 
-    settings = configured(secret_key=secret_key.reveal(), durability="fast")
+    settings = configured(secret_key=secret_key, durability="fast")
     answers.send("begun")
     with small_batches():
         done = await agentdb.transfer(source, target, settings=settings, on_progress=tell)

@@ -14,7 +14,7 @@ from agentdb.config import Secret, Settings
 from agentdb.engine import resolve
 from agentdb.engine.postgres import PostgresTarget
 from agentdb.engine.sqlite import SqliteTarget
-from agentdb.engine.url import parse_url
+from agentdb.engine.url import parse_url, server_url, without_password
 from agentdb.errors import ConfigurationError
 
 Locate = Callable[..., Any]
@@ -308,3 +308,34 @@ def test_a_password_of_the_environment_is_taken_as_it_is(locate: Locate) -> None
     target = locate(**{**SERVER, "PGPASSWORD": "p%40ss", "PGUSER": "a%b"})
 
     assert (target.user, target.password) == ("a%b", Secret("p%40ss"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sqlite:////srv/a%20b%3F.db?durability=fast",
+        "postgresql+embedded:////srv/pgdata",
+        "postgresql://a%2Fb%40c@db:5433,[::1]/my%20db?sslmode=verify-full&application_name=a+b",
+        "postgresql://%2Frun%2Fpostgresql:5432/agents",
+    ],
+)
+def test_a_url_without_its_password_says_the_rest(text: str) -> None:
+    assert without_password(parse_url(text)) == text
+    assert parse_url(without_password(parse_url(text))) == parse_url(text)
+
+
+def test_no_password_is_in_it() -> None:
+    assert without_password(parse_url("postgresql://ada:s3cret@db/agents")) == "postgresql://ada@db/agents"
+
+
+@pytest.mark.parametrize("host", ["db.example.org", "::1", "/run/postgresql"])
+def test_the_parts_of_a_server_url_are_read_as_they_were(host: str) -> None:
+    """Whatever characters they have."""
+    parts = parse_url(server_url(host=host, port=5433, user="a/b@c:d", password="p/w@?#:%", database="my/d?b"))
+
+    assert (parts.hosts, parts.user, parts.password, parts.path) == (
+        ((host, 5433),),
+        "a/b@c:d",
+        Secret("p/w@?#:%"),
+        "my/d?b",
+    )
