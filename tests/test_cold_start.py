@@ -93,6 +93,18 @@ async def test_models_imported_before_the_start_need_no_use_to_be_made(agent_db:
     assert await in_a_new_process(MODELS_FIRST, agent_db, agent_db_url) == 1
 
 
+def test_a_command_line_imports_only_what_its_command_needs() -> None:
+    """Scripts and probes start it often, and misuse or a question for help needs neither Tortoise nor a key."""
+    program = (
+        "import json, sys; from agentdb.cli.app import run; run(['--help']); print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    modules = set(json.loads(done.stdout.splitlines()[-1]))
+
+    assert "agentdb.cli.commands" in modules
+    assert modules & NEEDLESS == {"cyclopts", "rich"}
+
+
 async def in_a_new_process(program: str, db: Database, url: str) -> Any:
     """What it answers about the database and a user in it."""
     user = await db.access.create_user(email="ada@example.org")

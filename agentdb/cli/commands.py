@@ -6,20 +6,18 @@ import asyncio
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
 
-from agentdb.cli.demo import run_demo
 from agentdb.cli.output import Table, answer
-from agentdb.cli.story import story_data, story_shown
 from agentdb.config import Settings
 from agentdb.database import connect, look
 from agentdb.engine import resolve
 from agentdb.engine.dialect import Target
-from agentdb.lifecycle.migrate import Migrator
-from agentdb.lifecycle.seed import TEST_ADMIN_EMAIL, SeedReport
-from agentdb.lifecycle.seed_writer import SeedCounts
+
+if TYPE_CHECKING:
+    from agentdb.lifecycle.seed import SeedReport
 
 Url: TypeAlias = Annotated[
     str | None,
@@ -38,6 +36,8 @@ class UsageError(Exception):
 
 async def init(*, url: Url = None, as_json: AsJson = False) -> None:
     """Create the database, migrate and seed it. Running it again is harmless."""
+    from agentdb.lifecycle.seed import TEST_ADMIN_EMAIL
+
     async with connect(url, skip_sync=False, create_database=True) as db:
         target, done = db.session.target, db.started
     assert done is not None
@@ -117,6 +117,8 @@ def downgrade(
 
 async def history(*, url: Url = None, as_json: AsJson = False) -> None:
     """List all migrations, applied or pending."""
+    from agentdb.lifecycle.migrate import Migrator
+
     async with await look(url) as db:
         steps = await Migrator(db.session).history()
     answer(
@@ -172,6 +174,9 @@ async def check(*, url: Url = None, as_json: AsJson = False) -> int:
 
 async def demo(*, url: Url = None, as_json: AsJson = False) -> None:
     """Hold a scripted conversation and show what it cost. Without --url in a new SQLite file of its own."""
+    from agentdb.cli.demo import run_demo
+    from agentdb.cli.story import story_data, story_shown
+
     story = await run_demo(url)
     hint = [] if url else [f"The database stays there. Look into it: agentdb status --url {story.location}"]
     answer(story_data(story), *story_shown(story), *hint, as_json=as_json)
@@ -226,6 +231,8 @@ def _seeded(report: SeedReport) -> dict[str, object]:
 
 
 def _seeded_shown(report: SeedReport) -> list[str | Table]:
+    from agentdb.lifecycle.seed_writer import SeedCounts
+
     kinds = [field.name for field in fields(SeedCounts)]
     rows = [(table, *(getattr(counts, kind) for kind in kinds)) for table, counts in report.tables.items()]
     return [f"Seeded from {report.directory}:", Table(rows, ("table", *kinds))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -11,8 +11,10 @@ from agentdb.cli.commands import AsJson, Url, place_rows
 from agentdb.cli.output import Table, answer
 from agentdb.config import Settings
 from agentdb.engine import Target, resolve
-from agentdb.operations.doctor import Checkup, examine
-from agentdb.operations.health import Health
+
+if TYPE_CHECKING:
+    from agentdb.operations.doctor import Checkup
+    from agentdb.operations.health import Health
 
 
 async def doctor(
@@ -28,6 +30,8 @@ async def doctor(
     as_json: AsJson = False,
 ) -> int:
     """Examine a database, also one that cannot be opened, and say what to do. Findings exit with 1."""
+    from agentdb.operations.doctor import examine
+
     settings = Settings.load()
     target = resolve(url, settings)
     checkup = await examine(target, settings, deep=deep)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from agentdb.cli.commands import AsJson, Url, place_data, place_shown
 from agentdb.cli.output import Table, answer
 from agentdb.database import look
-from agentdb.operations.key_use import KeyUse
-from agentdb.operations.rotation import Rotation
+
+if TYPE_CHECKING:
+    from agentdb.operations.key_use import KeyUse
+    from agentdb.operations.rotation import Rotation
 
 
 async def rotate_key(

@@ -521,9 +521,11 @@ class TestOutput:
         assert shown.splitlines()[4] == "A sentence. " * 5 + "End."
 
     @pytest.mark.parametrize("command", ["init", "status", "migrate", "history", "seed", "check", "demo"])
-    def test_json_is_all_that_a_program_reads(self, process: Command, sqlite_url: str, command: str) -> None:
+    def test_json_is_all_that_a_program_reads(
+        self, cli: Command, process: Command, sqlite_url: str, command: str
+    ) -> None:
         """Warnings go to stderr."""
-        process("init", "--url", sqlite_url)
+        cli("init", "--url", sqlite_url)
         done = process(command, "--url", sqlite_url, "--json")
 
         assert done.code == 0
