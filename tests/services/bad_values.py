@@ -99,6 +99,10 @@ def nested(levels: int) -> dict[str, Any]:
     return value
 
 
+BOTTOMLESS = nested(100_000)
+"""One for all who refuse it: making ten of them, and having the garbage collector go through them, takes seconds."""
+
+
 def missing(what: str, *keys: int | str) -> tuple[Bad, ...]:
     """Values that are allowed and name nothing."""
     return tuple(bad(repr(key), key, f"No {what} {key!r:.20}", NotFoundError) for key in keys)
@@ -188,7 +192,7 @@ OPTIONAL_OBJECT = Kind(
         bad("a time inside", {"a": datetime(2026, 1, 1, tzinfo=UTC)}, "JSON cannot say a datetime"),
         bad("money inside", {"a": Decimal(1)}, "JSON cannot say a Decimal"),
         bad("200 levels", nested(200), "deeper than 100 levels"),
-        bad("100,000 levels", nested(100_000), "deeper than 100 levels"),
+        bad("100,000 levels", BOTTOMLESS, "deeper than 100 levels"),
         Bad("70 MB inside", lambda world: {"a": world.huge}, "at most"),
     ),
 )
@@ -282,8 +286,8 @@ CHUNKS = Kind(
             [{"content": "a", "embedding": [1]}, {"content": "b", "embedding": [1, 2]}],
             "one dimension, found [1, 2]",
         ),
-        bad("deep", [{"content": "a", "embedding": nested(100_000)}], "chunks[0].embedding is a list of"),
-        bad("deep object", [nested(100_000)], "chunks[0] is an object of"),
+        bad("deep", [{"content": "a", "embedding": BOTTOMLESS}], "chunks[0].embedding is a list of"),
+        bad("deep object", [BOTTOMLESS], "chunks[0] is an object of"),
     ),
 )
 IDENTIFIERS = Kind(
@@ -335,8 +339,8 @@ def _blocks(make: Callable[[Any], Any]) -> tuple[Bad, ...]:
         block("a set inside", [{"text": "a" * 60}, {"image": {"a": {1}}}], "JSON cannot say a set"),
         block("bytes inside", [{"text": "a" * 60}, {"image": {"a": b"x"}}], "JSON cannot say a bytes"),
         block("200 levels", [{"text": "a" * 60}, {"image": nested(200)}], "deeper than 100 levels"),
-        block("100,000 levels", [{"text": "a" * 60}, {"image": nested(100_000)}], "deeper than 100 levels"),
-        block("100,000 levels of no kind", [nested(100_000)], "[0] has exactly one of text"),
+        block("100,000 levels", [{"text": "a" * 60}, {"image": BOTTOMLESS}], "deeper than 100 levels"),
+        block("100,000 levels of no kind", [BOTTOMLESS], "[0] has exactly one of text"),
         Bad("70 MB", lambda world: make([{"text": world.huge}]), "at most"),
     )
 
@@ -346,7 +350,7 @@ CONTENT = Kind("Content", (*_blocks(lambda content: content), bad("a text", "a",
 SUMMARY = Kind(
     "str | Content",
     (
-        *every(["a" * 49, "", None, 1, [], [{}], [{"text": "a"}], ["a"], nested(100_000)], "at least 50 characters"),
+        *every(["a" * 49, "", None, 1, [], [{}], [{"text": "a"}], ["a"], BOTTOMLESS], "at least 50 characters"),
         *(replace(one, called="content") for one in CONTENT.refused if one.label in _OF_SUMMARIES),
         bad("NUL in a text", "a" * 60 + "\x00", "NUL", called="content"),
         Bad("70 MB in a text", lambda world: world.huge, "at most", called="content"),
@@ -388,7 +392,7 @@ ITEMS = Kind(
         bad("empty", [], "1 to 100 items, found 0"),
         bad("101", [_FIELD] * 101, "1 to 100 items, found 101"),
         bad("a text in it", ["x"], "items[0]: An item is a mapping"),
-        bad("deep in it", [_FIELD, [nested(100_000)]], "items[1]: An item is a mapping"),
+        bad("deep in it", [_FIELD, [BOTTOMLESS]], "items[1]: An item is a mapping"),
         bad("another field", [_FIELD, {**_FIELD, "images": 1}], "items[1]: An item has the fields"),
         bad("no model", [_FIELD, {"input_tokens": 1}], "items[1]: model is a text"),
         bad("NUL", [_FIELD, {"model": "\x00"}], "items[1]: model: A text has no NUL"),
@@ -420,7 +424,7 @@ RESPONSE = Kind(
         bad("True", {"input_tokens": True}, "is an int, found"),
         bad("2^63", {"input_tokens": 2**63}, "64 bits"),
         bad("10^5000", {"input_tokens": 10**5000}, "64 bits"),
-        bad("deep", {"input_tokens": nested(100_000)}, "is an int, found"),
+        bad("deep", {"input_tokens": BOTTOMLESS}, "is an int, found"),
     ),
 )
 
@@ -463,7 +467,7 @@ BY = Kind(
             "grouped by",
         ),
         Bad("70 MB", lambda world: world.huge, "grouped by"),
-        bad("deep", [nested(100_000)], "grouped by"),
+        bad("deep", [BOTTOMLESS], "grouped by"),
     ),
 )
 LAST = Kind(
