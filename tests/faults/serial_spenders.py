@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from agentdb import Database
-from tests.services.processes import serve
 
 TASKS: Final = 8
 USED: Final[dict[str, Any]] = {"model": "mock-model", "input_tokens": 1_000}
@@ -40,7 +39,3 @@ async def spend(db: Database, user_id: int, conversation_id: int, name: str, rou
 
     done = sum(await asyncio.gather(*(task(number) for number in range(TASKS))))
     return [done, db.session.repeats.count]
-
-
-if __name__ == "__main__":
-    serve(spend)

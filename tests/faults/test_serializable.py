@@ -10,7 +10,7 @@ import pytest
 import agentdb
 from agentdb import Database
 from tests.counts import SIZE
-from tests.faults.serial_spenders import TASKS, USED
+from tests.faults.serial_spenders import TASKS, USED, spend
 from tests.services.processes import at_work
 
 pytestmark = pytest.mark.agentdb(engine="postgresql")
@@ -29,7 +29,7 @@ async def test_processes_share_an_account_under_serializable(agent_db: Database,
     talk = await agent_db.conversations.start(user_id=user.id)
     url = f"{agent_db_url}?isolation=serializable"
     calls = [[user.id, talk.id, f"p{process}", ROUNDS] for process in range(PROCESSES)]
-    async with at_work("tests.faults.serial_spenders", url, [[*call] for call in calls]) as working:
+    async with at_work(spend, url, calls) as working:
         answers = await working
     remaining = await agent_db.usage.remaining(user.id)
     (counted,) = await agent_db.session.fetch(

@@ -19,7 +19,18 @@ import agentdb
 from tests.lifecycle.places import configured
 
 _CONTEXT: Final[ForkServerContext] = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["agentdb", "aerich", "aiosqlite", "asyncpg", "tests.lifecycle.starters"])
+_CONTEXT.set_forkserver_preload(
+    [
+        "aerich",
+        "aiosqlite",
+        "asyncpg",
+        # What a handle would import when it needs it, which takes a process longer than most of what it does here.
+        *(f"agentdb.engine.{engine}_{part}" for engine in ("sqlite", "postgres") for part in ("client", "orm")),
+        *(f"agentdb.services.{domain}" for domain in ("access", "agents", "conversations", "usage")),
+        "agentdb.lifecycle.owner",
+        "tests.lifecycle.starters",
+    ]
+)
 _PATIENCE_S: Final = 120
 
 
@@ -30,9 +41,9 @@ class Worker:
     process: ForkServerProcess
     answers: Connection
 
-    def answer(self) -> Any:
-        """What it sends next; an exception of it is raised here."""
-        if not self.answers.poll(_PATIENCE_S):
+    def answer(self, *, patience_s: float | None = _PATIENCE_S) -> Any:
+        """What it sends next; an exception of it is raised here. With `patience_s` of None it may take any time."""
+        if not self.answers.poll(patience_s):
             raise TimeoutError(f"Nothing was said by {self.process}.")
         said = self.answers.recv()
         if isinstance(said, BaseException):

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from agentdb import Database
-from tests.services.processes import serve
 
 TEXT: Final = "They have said hello to each other, and all is well."
 MESSAGE: Final = {"role": "user", "content": [{"text": TEXT}]}
@@ -79,7 +78,3 @@ async def repeat_all(db: Database, scenes: Mapping[str, list[int]], callers: int
         answers = await asyncio.gather(*(call(db, Scene(*scene)) for _ in range(callers)))
         found[name] = sorted({repr(answer) for answer in answers})
     return found
-
-
-if __name__ == "__main__":
-    serve(repeat_all)

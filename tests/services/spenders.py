@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 from agentdb import BudgetError, Database
-from tests.services.processes import serve
 
 Style: TypeAlias = Literal["plain", "enforced", "reserved"]
 
@@ -40,7 +39,3 @@ async def spend_all(db: Database, user_ids: Sequence[int], calls: int, style: St
         return sum([await spend(db, user_ids[turn % len(user_ids)], style) for turn in turns])
 
     return sum(await asyncio.gather(*(one_after_the_other() for _ in range(_AT_ONCE))))
-
-
-if __name__ == "__main__":
-    serve(spend_all)

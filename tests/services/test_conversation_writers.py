@@ -12,7 +12,7 @@ from agentdb.records import Conversation, Message
 from tests.counts import COUNTS
 from tests.services.processes import at_work
 from tests.services.talking import say, texts, walked
-from tests.services.writers import Acknowledged, write_all
+from tests.services.writers import write_all
 
 pytestmark = pytest.mark.agentdb(engine="both")
 
@@ -35,7 +35,7 @@ async def test_read_order_is_commit_order(agent_db: Database, agent_db_url: str,
     replies: list[int] = []
     place = None
     calls = [(*where, writers, count) for writers in WRITERS_OF_PROCESSES]
-    async with at_work("tests.services.writers", agent_db_url, calls) as others:
+    async with at_work(write_all, agent_db_url, calls) as others:
         here = asyncio.create_task(write_all(agent_db, *where, WRITERS_HERE, count))
         writing = asyncio.gather(others, here)
         while not writing.done():
@@ -48,7 +48,7 @@ async def test_read_order_is_commit_order(agent_db: Database, agent_db_url: str,
     await follow_replies(agent_db, talk, root, replies, place)
     final = await history(agent_db, talk)
     ids = [message.id for message in final]
-    acknowledged = sorted([*(Acknowledged(*one) for of_one in told for one in of_one), *of_here])
+    acknowledged = sorted([*(one for of_one in told for one in of_one), *of_here])
     latest = accumulate((one.began for one in acknowledged), max)
 
     assert [(root.id, "root"), *(one[:2] for one in acknowledged)] == list(zip(ids, texts(final), strict=True))

@@ -10,7 +10,7 @@ import pytest
 from agentdb import BudgetError, ConflictError, Database
 from tests.counts import COUNTS
 from tests.services.processes import at_work
-from tests.services.spenders import MODEL, Style, spend
+from tests.services.spenders import MODEL, Style, spend, spend_all
 
 pytestmark = pytest.mark.agentdb(engine="both")
 
@@ -56,7 +56,7 @@ async def test_processes_spend_what_there_is_and_no_more(
         for position, budget in enumerate(budgets)
     ]
     call = ([user.id for user in users], calls, style)
-    async with at_work("tests.services.spenders", agent_db_url, [call] * PROCESSES) as spending:
+    async with at_work(spend_all, agent_db_url, [call] * PROCESSES) as spending:
         while not spending.done():
             await check_balances(agent_db, may_be_overdrawn=style == "plain")
             await asyncio.sleep(0.05)

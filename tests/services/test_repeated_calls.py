@@ -8,7 +8,7 @@ import pytest
 
 from agentdb import ConflictError, Database
 from tests.services.processes import at_work
-from tests.services.repeaters import CALLS, Scene
+from tests.services.repeaters import CALLS, Scene, repeat_all
 from tests.services.test_ownership import everything
 
 pytestmark = pytest.mark.agentdb(engine="both")
@@ -28,7 +28,7 @@ ROWS = {
 async def test_a_hundred_callers_of_four_processes_are_one(agent_db: Database, agent_db_url: str) -> None:
     """Of every call: one effect, a hundred equal answers, and another body is refused and changes nothing."""
     scenes = {name: await scene(agent_db, name) for name in CALLS}
-    async with at_work("tests.services.repeaters", agent_db_url, [(scenes, CALLERS)] * PROCESSES) as repeating:
+    async with at_work(repeat_all, agent_db_url, [(scenes, CALLERS)] * PROCESSES) as repeating:
         answers = await repeating
     after = await everything(agent_db)
 

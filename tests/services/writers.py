@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from agentdb import Database
-from tests.services.processes import serve
 
 
 class Acknowledged(NamedTuple):
@@ -61,7 +60,3 @@ async def _write(
         case _:
             (stored,) = await db.conversations.append_many(conversation_id, user_id=user_id, messages=[message])
     return Acknowledged(stored.id, text, began, time.monotonic())
-
-
-if __name__ == "__main__":
-    serve(write_all)
