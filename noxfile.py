@@ -21,10 +21,18 @@ COMPILE = (
 )
 
 
-def _install(session: nox.Session, *groups: str) -> None:
-    """This checkout, built and used with nothing but what the lock names."""
-    _install_locked(session, *_dependencies(), *nox.project.dependency_groups(PROJECT, "build", *groups))
+def _install(session: nox.Session, *groups: str, is_run: bool = True) -> None:
+    """This checkout, built and used with nothing but what the lock names; without bytecode if it is only read."""
+    wanted = *_dependencies(), *nox.project.dependency_groups(PROJECT, "build", *groups)
+    _install_locked(session, *([] if is_run else ["--no-compile"]), *wanted)
     session.install("--no-deps", "--no-build-isolation", "-e", ".")
+
+
+def _test(session: nox.Session, *arguments: str, **environment: str) -> None:
+    """pytest in an environment with all that tests need."""
+    _install(session, "test", "bench")
+    # Tests start hundreds of processes, each of which would compile agentdb, and pytest what it rewrites.
+    session.run("pytest", *arguments, env={"PYTHONDONTWRITEBYTECODE": "", **environment})
 
 
 def _install_locked(session: nox.Session, *requirements: str) -> None:
@@ -41,30 +49,26 @@ def _dependencies() -> list[str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests, on SQLite and PostgreSQL; arguments go to pytest."""
-    _install(session, "test", "bench")
-    session.run("pytest", *(session.posargs or ["-n", "2"]))
+    _test(session, *(session.posargs or ["-n", "2"]))
 
 
 @nox.session
 def proofs(session: nox.Session) -> None:
     """The same with the full counts of `tests/counts.py`."""
-    _install(session, "test", "bench")
-    session.run("pytest", *(session.posargs or ["-n", "2"]), env={"AGENTDB_PROOFS": "full"})
+    _test(session, *(session.posargs or ["-n", "2"]), AGENTDB_PROOFS="full")
 
 
 @nox.session
 def faults(session: nox.Session) -> None:
     """What breaks, with full counts: killed processes and servers, cut connections, full disks, damaged files."""
-    _install(session, "test", "bench")
-    session.run("pytest", *(session.posargs or ["tests/faults", "-n", "2"]), env={"AGENTDB_PROOFS": "full"})
+    _test(session, *(session.posargs or ["tests/faults", "-n", "2"]), AGENTDB_PROOFS="full")
 
 
 @nox.session
 def serializable(session: nox.Session) -> None:
     """All tests with the isolation that distributed engines of the PostgreSQL family have: losers are refused."""
-    _install(session, "test", "bench")
     arguments = session.posargs or ["-n", "2", "--agentdb-engine", "postgresql"]
-    session.run("pytest", *arguments, env={"AGENTDB_ISOLATION": "serializable"})
+    _test(session, *arguments, AGENTDB_ISOLATION="serializable")
 
 
 @nox.session
@@ -85,7 +89,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy in strict mode, and pyright, from a wheel that needs no Node.js, on what users see."""
-    _install(session, "nox", "test", "types", "bench")
+    _install(session, "nox", "test", "types", "bench", is_run=False)
     session.run("mypy")
     # Left alone it would take the environment in `.venv`, which has nox only.
     session.run("basedpyright", "--pythonpath", f"{session.virtualenv.bin}/python", "--level", "error", "tests/typing")

@@ -30,19 +30,20 @@ async def at_work(
     """
     together = event()
     started = [launched(_serve, url, together, work, arguments) for arguments in calls]
-    answers: asyncio.Future[list[Any]] = asyncio.ensure_future(asyncio.sleep(0, []))
     try:
         assert await asyncio.to_thread(_next_answers, started) == ["ready"] * len(started)
         together.set()
         answers = asyncio.ensure_future(asyncio.to_thread(_next_answers, started))
-        yield answers
+        try:
+            yield answers
+        finally:
+            for worker in started:
+                worker.process.kill()
+            with suppress(EOFError):  # whoever was killed in the middle says no more
+                await answers
     finally:
         for worker in started:
-            worker.process.kill()
-        with suppress(EOFError):  # whoever was killed says no more
-            await answers
-        for worker in started:
-            worker.ended()
+            worker.kill()
 
 
 async def _serve(
