@@ -34,8 +34,6 @@ class Counts:
         backups_under_writers: Backups that are taken while three processes write, per engine.
         killed_backups: Backups that are killed, each at another moment, and as many restores, per engine.
         retention_rounds: Times that old rows are removed while writers go on, per engine.
-        backups_under_writers: Backups that are taken while three processes write, per engine.
-        killed_backups: Backups that are killed, each at another moment, and as many restores, per engine.
         deadline_slack_s: How much later than its deadline a call may end; a busy machine needs more.
     """
 
@@ -61,8 +59,6 @@ class Counts:
     backups_under_writers: int
     killed_backups: int
     retention_rounds: int
-    backups_under_writers: int
-    killed_backups: int
     deadline_slack_s: float
 
 
@@ -90,8 +86,6 @@ SIZES: Final = {
         backups_under_writers=3,
         killed_backups=3,
         retention_rounds=3,
-        backups_under_writers=3,
-        killed_backups=3,
         deadline_slack_s=5.0,
     ),
     "full": Counts(
@@ -117,8 +111,6 @@ SIZES: Final = {
         backups_under_writers=30,
         killed_backups=40,
         retention_rounds=40,
-        backups_under_writers=30,
-        killed_backups=40,
         deadline_slack_s=0.5,
     ),
 }

@@ -13,7 +13,6 @@ from cyclopts import App, CycloptsError
 
 from agentdb.cli import backups, commands, keys, person
 from agentdb.cli.adopt import adopt
-from agentdb.cli import backups, commands, keys
 from agentdb.cli.doctor import doctor
 from agentdb.cli.grants import grants
 from agentdb.cli.maintain import maintain
@@ -52,9 +51,6 @@ for command in (
     backups.backup,
     backups.verify,
     backups.restore,
-    backups.backup,
-    backups.restore,
-    backups.verify,
     transfer,
     adopt,
     person.export_user,

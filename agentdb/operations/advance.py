@@ -15,7 +15,7 @@ Told: TypeAlias = Callable[[str, int, int], None]
 """Told what is worked on, how much of it is done, and how much there is: rows of a table, or bytes of a file."""
 
 
-def nobody(what: str, done: int, total: int) -> None:
+def nobody(what: str, done: int, total: int | None = None, /) -> None:
     """Who need not be told."""
 
 
