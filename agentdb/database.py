@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from agentdb.lifecycle.seed import SeedReport
     from agentdb.lifecycle.start import StartReport
     from agentdb.operations.adoption_plan import AdoptionPlan
+    from agentdb.operations.advance import Told
     from agentdb.operations.backup import BackupFormat, BackupReport
     from agentdb.operations.erasure import Erasure
     from agentdb.operations.export import Export
     from agentdb.operations.health import Health, Pulse
     from agentdb.operations.key_use import KeyUse
-    from agentdb.operations.maintenance import Maintenance, Progress
+    from agentdb.operations.maintenance import Maintenance
     from agentdb.operations.rotation import Rotation
     from agentdb.services.access import AccessService
     from agentdb.services.agents import AgentService
@@ -216,7 +217,7 @@ class Database:
         vacuum: bool = False,
         vector_index: bool = False,
         dry_run: bool = False,
-        progress: Progress | None = None,
+        told: Told | None = None,
     ) -> Maintenance:
         """Check the database, give expired reservations back, index for search, refresh the planner's statistics.
 
@@ -236,7 +237,7 @@ class Database:
             vector_index: Create the extension pgvector. There is no index of embeddings: searches are exact, and
                 inside of what one user has.
             dry_run: Only count what would be removed, and check.
-            progress: Called with what is being done and how many rows it has done.
+            told: Called with what is worked on, and how many rows of it are done.
 
         Raises:
             InvalidInputError: A number of days that is not from 1 to 36,500.
@@ -257,7 +258,7 @@ class Database:
             vector_index=vector_index,
         )
         maintainer = Maintainer(self.session, usage=self.usage, conversations=self.conversations)
-        return await maintainer.maintain(policy, is_dry=dry_run, progress=progress)
+        return await maintainer.maintain(policy, is_dry=dry_run, told=told)
 
     async def erase_user(self, user_id: int) -> Erasure:
         """Remove all that a person has in any table, in one transaction, and clear it from the database's files.
@@ -336,7 +337,7 @@ class Database:
         *,
         apply: bool = False,
         seal_secrets: bool = False,
-        told: Callable[[int, int, str], None] | None = None,
+        told: Told | None = None,
     ) -> AdoptionPlan:
         """Take over a PostgreSQL database that the original package made, or only tell what that takes.
 
@@ -347,7 +348,7 @@ class Database:
         Args:
             seal_secrets: Also put secrets that are stored as they are under the key: the original's services then no
                 longer find or read them.
-            told: Called with how many steps are done, of how many, and what the next one is.
+            told: Called with what the next step is, how many are done, and of how many.
 
         Raises:
             UnsupportedError: The original package never ran on this engine.
@@ -368,7 +369,7 @@ class Database:
         *,
         format: BackupFormat = "auto",  # noqa: A002 - as the command names it
         overwrite: bool = False,
-        told: Callable[[str, int, int], None] | None = None,
+        told: Told | None = None,
     ) -> BackupReport:
         """Write all that the database holds into one file, of one moment, while services go on; and verify it.
 

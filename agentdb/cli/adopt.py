@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from agentdb.cli.commands import AsJson, UsageError, place_data, place_shown
+from agentdb.cli.asking import Yes, check_somebody_answers, is_agreed
+from agentdb.cli.commands import AsJson, place_data, place_shown
 from agentdb.cli.output import Table, answer
+from agentdb.cli.progress import progress_shown
 from agentdb.database import look
 from agentdb.engine.dialect import Target
 from agentdb.operations.adoption_plan import AdoptionPlan
@@ -33,7 +33,7 @@ def adopt(
             help="Also protect plain secrets with the key. The original's services then cannot use them any more.",
         ),
     ] = False,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> int:
     """Take over a PostgreSQL database that the original JavaScript package made: show what that takes, or do it.
@@ -41,14 +41,13 @@ def adopt(
     Exits with 1 where something has to be decided first.
     """
     is_asked = apply and not yes
-    if is_asked and not sys.stdin.isatty():
-        raise UsageError("Adopting changes rows and tables, so it asks first, and nobody can answer here. Pass --yes.")
+    if is_asked:
+        check_somebody_answers()
     target, plan = asyncio.run(_run(url, apply=apply and not is_asked, seal_secrets=seal_secrets))
     if is_asked and plan.is_needed and not plan.obstacles:
         if not as_json:
             _answer(target, plan, is_done=False, as_json=False)
-        # Asked where there is no event loop, which would keep Ctrl-C from ending the question.
-        if not _is_confirmed(target):
+        if not is_agreed(f"Adopt {target.shown}? It cannot be undone: make a backup first."):
             return 1
         target, plan = asyncio.run(_run(url, apply=True, seal_secrets=seal_secrets))
         if not as_json:  # who answered has seen the rest
@@ -61,33 +60,9 @@ def adopt(
 
 async def _run(url: str | None, *, apply: bool, seal_secrets: bool) -> tuple[Target, AdoptionPlan]:
     async with await look(url) as db:
-        with _progress() as told:
+        with progress_shown() as told:
             plan = await db.adopt(apply=apply, seal_secrets=seal_secrets, told=told)
         return db.session.target, plan
-
-
-def _is_confirmed(target: Target) -> bool:
-    print(
-        f"Adopt {target.shown}? It cannot be undone: make a backup first. [y/N] ", end="", file=sys.stderr, flush=True
-    )
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
-        return True
-    print("Nothing was changed.", file=sys.stderr)
-    return False
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on a terminal, plain lines elsewhere; both on stderr."""
-    if not sys.stderr.isatty():
-        yield lambda done, steps, what: print(f"{done}/{steps} {what}", file=sys.stderr)
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("a look at the rows", total=None)
-        yield lambda done, steps, what: bar.update(task, completed=done, total=steps, description=what)
 
 
 def _answer(target: Target, plan: AdoptionPlan, *, is_done: bool, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError
 
 from agentdb.cli import backups, commands, keys, person
 from agentdb.cli.adopt import adopt
+from agentdb.cli.asking import UsageError
 from agentdb.cli.doctor import doctor
 from agentdb.cli.grants import grants
 from agentdb.cli.maintain import maintain
@@ -75,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
         # An async command gets an event loop of its own.
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
-    except (CycloptsError, commands.UsageError) as error:
+    except (CycloptsError, UsageError) as error:
         complain(f"{error}\nSee `agentdb --help`.")
         return MISUSED
     except AgentDBError as error:

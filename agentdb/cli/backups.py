@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from agentdb.cli.commands import AsJson, Url, UsageError, place_data, place_rows
+from agentdb.cli.asking import Yes, is_agreed
+from agentdb.cli.commands import AsJson, Url, place_data, place_rows
 from agentdb.cli.output import Table, answer
-from agentdb.cli.progress import Advance, progress_shown
+from agentdb.cli.progress import progress_shown
 from agentdb.config import Settings
 from agentdb.database import look
-from agentdb.engine import Target, resolve
-from agentdb.operations.advance import nobody
+from agentdb.engine import resolve
+from agentdb.operations.advance import Told, nobody
 from agentdb.operations.backup import BackupFormat, BackupReport
 from agentdb.operations.manifest import TableFacts
 from agentdb.operations.restoration import RestoreReport
@@ -109,7 +109,7 @@ def restore(
     replace: Annotated[
         bool, Parameter(negative="", help="Also into a database that holds something. What it holds is lost.")
     ] = False,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask.")] = False,
+    yes: Yes = False,
     url: Url = None,
     as_json: AsJson = False,
 ) -> int:
@@ -119,9 +119,7 @@ def restore(
     """
     settings = Settings.load()
     target = resolve(url, settings)
-    # Asked before there is an event loop, which would keep Ctrl-C from ending the question.
-    if replace and not (yes or _is_confirmed(target)):
-        print("Nothing was changed.")
+    if replace and not (yes or is_agreed(f"Replace all that {target.shown} holds?")):
         return 1
     with _progress(as_json=as_json) as told:
         done = asyncio.run(put_back(file, url, replace=replace, settings=settings, told=told))
@@ -149,15 +147,8 @@ def restore(
     return 0
 
 
-def _progress(*, as_json: bool) -> AbstractContextManager[Advance]:
+def _progress(*, as_json: bool) -> AbstractContextManager[Told]:
     return nullcontext(nobody) if as_json else progress_shown()
-
-
-def _is_confirmed(target: Target) -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError("What the database holds would be lost, so it asks first, and nobody can answer. Pass --yes.")
-    print(f"Replace all that {target.shown} holds? [y/N] ", end="", flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _facts(found: BackupReport | Verification) -> list[tuple[str, object]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from agentdb.cli.asking import Yes, is_agreed
 from agentdb.cli.output import Table, answer
 from agentdb.config import Settings
 from agentdb.database import connect, look
@@ -28,10 +28,6 @@ Url: TypeAlias = Annotated[
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
-
-
-class UsageError(Exception):
-    """The command cannot be run as it was typed."""
 
 
 async def init(*, url: Url = None, as_json: AsJson = False) -> None:
@@ -103,13 +99,11 @@ def downgrade(
     /,
     *,
     url: Url = None,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> int:
     """Undo the newest migration, or all after VERSION. What their tables and columns hold is lost."""
-    # Asked before there is an event loop, which would keep Ctrl-C from ending the question.
-    if not (yes or _is_confirmed(version, url)):
-        print("Nothing was changed.")
+    if not (yes or is_agreed(_question(version, url))):
         return 1
     asyncio.run(_downgrade(version, url, as_json=as_json))
     return 0
@@ -194,13 +188,9 @@ async def _downgrade(version: str | None, url: str | None, *, as_json: bool) -> 
     )
 
 
-def _is_confirmed(version: str | None, url: str | None) -> bool:
-    target = resolve(url, Settings.load())
-    if not sys.stdin.isatty():
-        raise UsageError("A downgrade loses data, so it asks first, and nobody can answer here. Pass --yes.")
+def _question(version: str | None, url: str | None) -> str:
     undone = f"all migrations after {version}" if version else "the newest migration"
-    print(f"Undo {undone} of {target.shown}? What their tables and columns hold is lost. [y/N] ", end="", flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return f"Undo {undone} of {resolve(url, Settings.load()).shown}? What their tables and columns hold is lost."
 
 
 def place_data(target: Target) -> dict[str, object]:

@@ -50,7 +50,6 @@ def maintain(
     target = resolve(url, Settings.load())
     asks = any(days is not None for days in removes.values()) and not (yes or dry_run)
     if asks and not is_agreed(f"Remove what is older from {target.shown}, for good?"):
-        print("Nothing was changed.")
         return 1
     options = {**removes, "vacuum": vacuum, "vector_index": vector_index, "check": check, "dry_run": dry_run}
     done = asyncio.run(_maintain(url, options))
@@ -59,9 +58,9 @@ def maintain(
 
 
 async def _maintain(url: str | None, options: dict[str, Any]) -> Maintenance:
-    with progress_shown() as progress:
+    with progress_shown() as told:
         async with await look(url) as db:
-            return await db.maintain(**options, progress=progress)
+            return await db.maintain(**options, told=told)
 
 
 def _data(done: Maintenance) -> dict[str, object]:

@@ -39,7 +39,6 @@ def erase_user(
     """
     target = resolve(url, Settings.load())
     if not (yes or is_agreed(f"Erase user {user} and all that is theirs from {target.shown}, for good?")):
-        print("Nothing was changed.")
         return 1
     done = asyncio.run(_erase(url, user))
     kept = sum(done.summed.values())
@@ -78,18 +77,18 @@ def export_user(
 
 
 async def _erase(url: str | None, user: str) -> Erasure:
-    with progress_shown() as tell:
+    with progress_shown() as told:
         async with await look(url) as db:
             user_id = await _id_of(db, user)
-            tell("erase, and clear the files", 0)
+            told("erase, and clear the files", 0, None)
             return await db.erase_user(user_id)
 
 
 async def _export(url: str | None, user: str, file: Path) -> dict[str, int]:
-    with progress_shown() as tell:
+    with progress_shown() as told:
         async with await look(url) as db:
             user_id = await _id_of(db, user)
-            tell("export", 0)
+            told("export", 0, None)
             return dict((await db.export_user(user_id, file)).rows)
 
 

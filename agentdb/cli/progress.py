@@ -1,21 +1,18 @@
-"""How far a long command is: a bar on a terminal, a line for each part elsewhere. Both go to stderr."""
+"""How far a long command is: a bar on a terminal, lines elsewhere. Both go to stderr."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-
-class Advance(Protocol):
-    """Takes the name of the part that is worked on, how much of it is done, and how much it is if that is known."""
-
-    def __call__(self, part: str, done: int, total: int | None = None, /) -> None: ...
+if TYPE_CHECKING:
+    from agentdb.operations.advance import Told
 
 
 @contextmanager
-def progress_shown() -> Iterator[Advance]:
+def progress_shown() -> Iterator[Told]:
     """Show what the block tells."""
     if not sys.stderr.isatty():
         yield _Lines()
@@ -27,21 +24,21 @@ def progress_shown() -> Iterator[Advance]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("")
 
-        def advance(part: str, done: int, total: int | None = None) -> None:
-            bars.update(bar, description=part, completed=done, total=total)
+        def told(what: str, done: int, total: int | None) -> None:
+            bars.update(bar, description=what, completed=done, total=total)
 
-        yield advance
+        yield told
 
 
 class _Lines:
-    """One for a part that is done, or for the beginning of one whose length nobody knows."""
+    """One when something begins that takes more than one step, and one when it is done."""
 
     def __init__(self) -> None:
         self._last = ""
 
-    def __call__(self, part: str, done: int, total: int | None = None) -> None:
-        if total is None and part != self._last:
-            print(f"{part} ...", file=sys.stderr, flush=True)
-        elif total is not None and done == total:
-            print(f"{part}: {total}", file=sys.stderr, flush=True)
-        self._last = part
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        if done == total:
+            print(f"{what}: {total}", file=sys.stderr, flush=True)
+        elif what != self._last:
+            print(f"{what} ...", file=sys.stderr, flush=True)
+        self._last = what

@@ -12,13 +12,13 @@ from typing import Annotated, Final, NamedTuple
 
 from cyclopts import Parameter
 
-from agentdb.cli.commands import AsJson, UsageError
+from agentdb.cli.asking import UsageError, Yes, is_agreed
+from agentdb.cli.commands import AsJson
 from agentdb.cli.output import Table, answer
 from agentdb.cli.progress import progress_shown
 from agentdb.config import Settings
 from agentdb.engine import resolve
 from agentdb.engine.url import parse_url, without_password
-from agentdb.operations.contents import Progress
 from agentdb.operations.transfer import Transfer
 from agentdb.operations.transfer import transfer as transferred
 
@@ -43,7 +43,7 @@ def transfer(
     from_env: Annotated[bool, Parameter(negative="", help="Copy the configured database.")] = False,
     replace: Annotated[bool, Parameter(negative="", help="Delete what the target holds.")] = False,
     verify: Annotated[bool, Parameter(help="Compare contents before the target becomes ready.")] = True,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> int:
     """Copy a whole database to another engine or place. Without arguments, on a terminal, it asks.
@@ -54,17 +54,10 @@ def transfer(
     # Asked before there is an event loop, which would keep Ctrl-C from ending a question.
     places, has_asked = _places(settings, source, target, from_env=from_env)
     if not yes and not _is_confirmed(settings, places, replace=replace, has_asked=has_asked):
-        print("Nothing was changed.")
         return 1
-    with progress_shown() as advance:
-
-        def tell(progress: Progress) -> None:
-            advance(f"{progress.phase} {progress.table}", progress.done, progress.total)
-
+    with progress_shown() as told:
         done = asyncio.run(
-            transferred(
-                places.source, places.target, replace=replace, verify=verify, settings=settings, on_progress=tell
-            )
+            transferred(places.source, places.target, replace=replace, verify=verify, settings=settings, told=told)
         )
     answer(asdict(done), *_shown(done), *_next(settings, places), as_json=as_json)
     return 0
@@ -92,14 +85,8 @@ def _is_confirmed(settings: Settings, places: Places, *, replace: bool, has_aske
     if not (replace or has_asked):
         return True
     here, there = resolve(places.source, settings).shown, resolve(places.target, settings).shown
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "--replace deletes what the target holds, so it asks first, and nobody can answer. Pass --yes."
-        )
-    from agentdb.cli.wizard import Wizard  # which few calls need
-
     loss = " What the target holds is deleted." if replace else ""
-    return Wizard(settings).is_confirmed(f"Copy {here} to {there}?{loss}")
+    return is_agreed(f"Copy {here} to {there}?{loss}")
 
 
 def _shown(done: Transfer) -> Iterator[str | Table]:

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from cyclopts import Parameter
 from rich.console import Console
 
-from agentdb.cli.commands import AsJson, Url, UsageError, place_data
+from agentdb.cli.asking import UsageError
+from agentdb.cli.commands import AsJson, Url, place_data
 from agentdb.cli.output import Table, answer, save
 from agentdb.database import Database, look
 from agentdb.engine.values import now

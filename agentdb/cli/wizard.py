@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.prompt import Confirm, IntPrompt, Prompt
+from rich.prompt import IntPrompt, Prompt
 
 from agentdb.config import Settings
 from agentdb.engine import resolve
@@ -42,10 +42,6 @@ class Wizard:
         if kind == "embedded":
             return f"postgresql+embedded:///{Path(self._text('Directory')).expanduser().absolute()}"
         return self._server()
-
-    def is_confirmed(self, question: str) -> bool:
-        """Whether to go on."""
-        return Confirm.ask(question, console=self._console, default=False)
 
     def _server(self) -> str:
         known = self._settings

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from agentdb.engine import Session
 from agentdb.engine.postgres_alterations import Alteration, table_statements
@@ -18,12 +18,10 @@ from agentdb.models import TABLES, State
 from agentdb.operations._adopt_repairs import Rule
 from agentdb.operations._adopt_secrets import seal
 from agentdb.operations._adopt_tables import making
+from agentdb.operations.advance import Told
 from agentdb.secrets import Keyring
 
 _SHOWN: Final = 5
-
-Told: TypeAlias = Callable[[int, int, str], None]
-"""Called with how many steps are done, of how many, and what the next one is."""
 
 
 class Step(NamedTuple):
@@ -53,14 +51,14 @@ async def carry_out(steps: Sequence[Step], told: Told | None) -> None:
     """Take the steps. What fails says at which one."""
     for done, step in enumerate(steps):
         if told is not None:
-            told(done, len(steps), step.what)
+            told(step.what, done, len(steps))
         try:
             await step.run()
         except AgentDBError as error:
             error.add_note(f"That was when it came to this: {step.what}. Nothing was changed.")
             raise
     if told is not None:
-        told(len(steps), len(steps), "done")
+        told("adopted", len(steps), len(steps))
 
 
 def adopting(session: Session, work: Work, keyring: Keyring | None) -> list[Step]:

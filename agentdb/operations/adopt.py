@@ -24,9 +24,10 @@ from agentdb.models import TABLES
 from agentdb.operations._adopt_obstacles import obstacles
 from agentdb.operations._adopt_repairs import Rule, Rules
 from agentdb.operations._adopt_secrets import count_plain
-from agentdb.operations._adopt_steps import Told, Work, adopting, carry_out, sealing
+from agentdb.operations._adopt_steps import Work, adopting, carry_out, sealing
 from agentdb.operations._adopt_tables import support_tables
 from agentdb.operations.adoption_plan import AdoptionPlan, Change, Repair
+from agentdb.operations.advance import Told
 from agentdb.operations.key_use import current_keyring
 from agentdb.secrets import Keyring, Vault
 from agentdb.telemetry import fields, logger

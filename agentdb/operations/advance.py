@@ -11,11 +11,12 @@ from agentdb.engine.threads import on_thread
 
 T = TypeVar("T")
 
-Told: TypeAlias = Callable[[str, int, int], None]
-"""Told what is worked on, how much of it is done, and how much there is: rows of a table, or bytes of a file."""
+
+Told: TypeAlias = Callable[[str, int, int | None], None]
+"""Told what is worked on, how much of it is done, and how much there is if that is known: rows, bytes or steps."""
 
 
-def nobody(what: str, done: int, total: int | None = None, /) -> None:
+def nobody(what: str, done: int, total: int | None) -> None:
     """Who need not be told."""
 
 

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from agentdb.engine.snapshot import Snapshot
+from agentdb.operations.advance import Told
 from agentdb.operations.rows import TableDigest, digest_table
 from agentdb.operations.tables import Table, carried_tables
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a long work is, in rows of one table.
-
-    Attributes:
-        total: How many the table has in all.
-    """
-
-    phase: Literal["copying", "verifying"]
-    table: str
-    done: int
-    total: int
-
-
-Tell: TypeAlias = Callable[[Progress], None]
 
 
 class Content(NamedTuple):
@@ -59,11 +42,11 @@ class Comparison:
         digests: Of this one, by table, once it was compared.
     """
 
-    def __init__(self, ours: Snapshot, *, known: Mapping[str, TableDigest], tell: Tell) -> None:
+    def __init__(self, ours: Snapshot, *, known: Mapping[str, TableDigest], told: Told) -> None:
         self.digests: dict[str, TableDigest] = {}
         self._ours = ours
         self._known = known
-        self._tell = tell
+        self._told = told
 
     async def differences(self, theirs: Snapshot) -> list[str]:
         """The tables that do not hold the same."""
@@ -78,6 +61,6 @@ class Comparison:
 
     async def _digest(self, snapshot: Snapshot, table: Table, total: int) -> TableDigest:
         def tell(done: int) -> None:
-            self._tell(Progress("verifying", table.name, min(done, total), total))
+            self._told(f"verifying {table.name}", min(done, total), total)
 
         return await digest_table(snapshot, table, tell=tell)

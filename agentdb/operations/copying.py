@@ -10,7 +10,7 @@ from functools import lru_cache
 from agentdb.engine import Client
 from agentdb.engine.snapshot import Snapshot
 from agentdb.lifecycle.unfinished import Unfinished, note_unfinished
-from agentdb.operations.contents import Progress, Tell
+from agentdb.operations.advance import Told
 from agentdb.operations.rows import (
     NO_ID,
     Digest,
@@ -51,14 +51,14 @@ class Copier:
     """
 
     def __init__(
-        self, source: Snapshot, target: Client, *, counts: Mapping[str, int], is_digested: bool, tell: Tell
+        self, source: Snapshot, target: Client, *, counts: Mapping[str, int], is_digested: bool, told: Told
     ) -> None:
         self.digests: dict[str, TableDigest] = {}
         self._source = source
         self._target = target
         self._counts = counts
         self._is_digested = is_digested
-        self._tell = tell
+        self._told = told
 
     async def run(self, note: Unfinished) -> None:
         """Do what is left after `note`, which stands in the target, and let ids go on where the source is.
@@ -83,7 +83,7 @@ class Copier:
             done += len(rows)
             if digest is not None:
                 digest.add(lines_of(table, rows))
-            self._tell(Progress("copying", table.name, done, self._counts[table.name]))
+            self._told(f"copying {table.name}", done, self._counts[table.name])
         if digest is not None:
             self.digests[table.name] = digest.result
 

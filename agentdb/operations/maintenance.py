@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from agentdb.engine import Client, Session
 from agentdb.engine.upkeep import Space, Upkeep
@@ -14,15 +14,13 @@ from agentdb.engine.values import now
 from agentdb.errors import InvalidInputError, TransactionError
 from agentdb.lifecycle.start import check_at_head
 from agentdb.models import INTERNAL_TABLES, TABLES
+from agentdb.operations.advance import Told, nobody
 from agentdb.operations.retention import Removed, Retention, cut
 from agentdb.sql import Statements
 
 if TYPE_CHECKING:
     from agentdb.services.conversations import ConversationService
     from agentdb.services.usage import UsageService
-
-Progress: TypeAlias = Callable[[str, int], None]
-"""Called with what is being done, and how many rows it has done so far."""
 
 _STATEMENTS: Final = Statements("maintenance")
 _PATIENCE_S: Final = 30 * 24 * 3600.0
@@ -101,37 +99,37 @@ class Maintainer:
         self._usage = usage
         self._conversations = conversations
 
-    async def maintain(self, policy: Policy, *, is_dry: bool, progress: Progress | None) -> Maintenance:
+    async def maintain(self, policy: Policy, *, is_dry: bool, told: Told | None) -> Maintenance:
         """`Database.maintain` tells all."""
         if self._session.client.joined() is not None:
             raise TransactionError("Maintenance has transactions of its own. Leave yours first.")
-        cuts, tell = policy.cuts(), progress or _nobody
+        cuts, told = policy.cuts(), told or nobody
         await check_at_head(self._session)
         before = await self._upkeep.space(self._client)
-        problems = await self._problems(tell) if policy.checks else ()
+        problems = await self._problems(told) if policy.checks else ()
         if problems:
             return Maintenance(
                 is_dry, problems, 0, 0, Removed(), Removed(), 0, before.used, before.used, before.free, True
             )
         if policy.vector_index and not is_dry:
-            tell("vector extension", 0)
+            told("vector extension", 0, None)
             await self._upkeep.create_vector_extension(self._client)
-        tell("reservations", 0)
+        told("reservations", 0, None)
         expired = await self._expired(is_dry=is_dry)
         removing = Retention(self._session, is_dry=is_dry)
         usage, messages, purged = 0, Removed(), Removed()
         # Usage first: without its message a request may no longer be told from others.
         if before_day := cuts["keep_usage_days"]:
-            usage = await _counted("usage", removing.usage(before_day), tell)
+            usage = await _counted("usage", removing.usage(before_day), told)
         if before_day := cuts["keep_messages_days"]:
-            messages = await _summed("messages", removing.messages(before_day), tell)
+            messages = await _summed("messages", removing.messages(before_day), told)
         if before_day := cuts["purge_deleted_after_days"]:
-            purged = await _summed("deleted conversations", removing.binned(before_day), tell)
-        tell("search", 0)
+            purged = await _summed("deleted conversations", removing.binned(before_day), told)
+        told("search", 0, None)
         indexed = await self._indexed(is_dry=is_dry)
         after, is_whole = before, True
         if not is_dry:
-            after, is_whole = await self._tidied(policy, tell)
+            after, is_whole = await self._tidied(policy, told)
         return Maintenance(
             is_dry, (), expired, usage, messages, purged, indexed, before.used, after.used, after.free, is_whole
         )
@@ -144,10 +142,10 @@ class Maintainer:
     def _upkeep(self) -> Upkeep:
         return self._session.dialect.upkeep
 
-    async def _problems(self, tell: Progress) -> tuple[str, ...]:
+    async def _problems(self, told: Told) -> tuple[str, ...]:
         from agentdb.lifecycle.audit import audit
 
-        tell("check", 0)
+        told("check", 0, None)
         damaged = await self._upkeep.damage(self._client)
         return tuple(damaged or (await audit(self._session, deep=True)).orphans)
 
@@ -165,41 +163,37 @@ class Maintainer:
         (row,) = await self._session.query(partial(_STATEMENTS.rows, self._session, statement, **values))
         return int(row[column])
 
-    async def _tidied(self, policy: Policy, tell: Progress) -> tuple[Space, bool]:
+    async def _tidied(self, policy: Policy, told: Told) -> tuple[Space, bool]:
         """The room that it takes in the end, and whether the log is folded in."""
         upkeep, client = self._upkeep, self._client
         tables = (*TABLES, *INTERNAL_TABLES)
         if policy.vacuums:
-            tell("vacuum", 0)
+            told("vacuum", 0, None)
             await upkeep.vacuum(client, tables)
         else:
             await upkeep.trim(client)
-        tell("analyze", 0)
+        told("analyze", 0, None)
         await upkeep.analyze(client, tables)
         is_whole = await upkeep.checkpoint(client)
         return await upkeep.space(client), is_whole
 
 
-async def _counted(what: str, slices: AsyncIterator[int], tell: Progress) -> int:
+async def _counted(what: str, slices: AsyncIterator[int], told: Told) -> int:
     total = 0
-    tell(what, total)
+    told(what, total, None)
     async for removed in slices:
         total += removed
-        tell(what, total)
+        told(what, total, None)
     return total
 
 
-async def _summed(what: str, slices: AsyncIterator[Removed], tell: Progress) -> Removed:
+async def _summed(what: str, slices: AsyncIterator[Removed], told: Told) -> Removed:
     total = Removed()
-    tell(what, 0)
+    told(what, 0, None)
     async for removed in slices:
         total = total.plus(removed)
-        tell(what, total.messages)
+        told(what, total.messages, None)
     return total
-
-
-def _nobody(_what: str, _done: int) -> None:
-    """Nobody wants to know."""
 
 
 def check_flags(**flags: Any) -> None:

@@ -15,7 +15,8 @@ from agentdb.lifecycle.migrate import Migrator
 from agentdb.lifecycle.packaged import packaged_versions
 from agentdb.lifecycle.start import check_at_head, check_audit
 from agentdb.lifecycle.unfinished import Unfinished, forget_unfinished, note_unfinished, read_unfinished
-from agentdb.operations.contents import Comparison, Content, Tell, read_contents
+from agentdb.operations.advance import Told
+from agentdb.operations.contents import Comparison, Content, read_contents
 from agentdb.operations.copying import Copier
 from agentdb.operations.rows import NO_ID, TableDigest, insert_rows, read_batches
 from agentdb.operations.tables import all_table_names, state_table
@@ -46,7 +47,7 @@ class Move:
         origin: str,
         replace: bool,
         verify: bool,
-        tell: Tell,
+        told: Told,
     ) -> None:
         self.applied: tuple[str, ...] = ()
         self.contents: dict[str, Content] = {}
@@ -60,7 +61,7 @@ class Move:
         self._origin = origin
         self._replace = replace
         self._verify = verify
-        self._tell = tell
+        self._told = told
 
     @property
     def _counts(self) -> dict[str, int]:
@@ -125,7 +126,7 @@ class Move:
         self.digests = None
         is_verified = self._verify or note.step > 0 or note.last_id != NO_ID
         client = self._target.client
-        copier = Copier(self._snapshot, client, counts=self._counts, is_digested=is_verified, tell=self._tell)
+        copier = Copier(self._snapshot, client, counts=self._counts, is_digested=is_verified, told=self._told)
         await copier.run(note)
         if is_verified:
             if not await self._is_same(copier.digests):
@@ -140,7 +141,7 @@ class Move:
 
     async def _is_same(self, known: Mapping[str, TableDigest]) -> bool:
         """Whether the target holds the same as the source."""
-        comparison = Comparison(self._snapshot, known=known, tell=self._tell)
+        comparison = Comparison(self._snapshot, known=known, told=self._told)
         async with self._target.client.snapshot() as theirs:
             self._different = await comparison.differences(theirs)
         self.digests = {name: found.sha256 for name, found in comparison.digests.items()}

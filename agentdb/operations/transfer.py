@@ -22,7 +22,8 @@ from agentdb.lifecycle.intruders import refuse_intruders
 from agentdb.lifecycle.packaged import packaged_versions
 from agentdb.lifecycle.start import LOCK_TIMEOUT_S, check_at_head
 from agentdb.lifecycle.vault import vault_of
-from agentdb.operations.contents import Content, Progress, Tell, read_contents
+from agentdb.operations.advance import Told, nobody
+from agentdb.operations.contents import Content, read_contents
 from agentdb.operations.move import Move
 from agentdb.operations.stored_secrets import secret_findings
 
@@ -64,7 +65,7 @@ async def transfer(
     replace: bool = False,
     verify: bool = True,
     settings: Settings | None = None,
-    on_progress: Tell | None = None,
+    told: Told = nobody,
 ) -> Transfer:
     """Copy all data of `source` to `target`, which is made and migrated if need be, and is ready afterwards.
 
@@ -77,7 +78,7 @@ async def transfer(
         replace: Delete whatever the target holds.
         verify: Compare contents and references before the target becomes ready. A transfer that goes on always does,
             because the source may have changed in between.
-        on_progress: Called after every batch.
+        told: Called after every batch with what is done to which table, how many rows, and of how many.
 
     Raises:
         ConfigurationError: Both are the same database, or one of them is in memory.
@@ -104,8 +105,7 @@ async def transfer(
                 there.dialect.migration_lock(theirs.client, timeout_s=LOCK_TIMEOUT_S),
                 ours.client.snapshot() as snapshot,
             ):
-                tell = on_progress or _tell_nobody
-                move = Move(ours, theirs, snapshot, origin=origin, replace=replace, verify=verify, tell=tell)
+                move = Move(ours, theirs, snapshot, origin=origin, replace=replace, verify=verify, told=told)
                 await move.run()
             changed = await _changed(ours, move.contents)
             findings = tuple([one async for one in _secret_findings(theirs, settings)])
@@ -174,7 +174,3 @@ async def _opened(target: Target, *, create: bool) -> AsyncIterator[Session]:
         yield session
     finally:
         await session.close()
-
-
-def _tell_nobody(_: Progress) -> None:
-    return

@@ -165,10 +165,10 @@ class _Counter:
         self._dies_at = dies_at
 
     @property
-    def told(self) -> Callable[[str, int, int], None]:
+    def told(self) -> Callable[[str, int, int | None], None]:
         return self._tell
 
-    def _tell(self, what: str, done: int, total: int) -> None:
+    def _tell(self, what: str, done: int, total: int | None) -> None:
         self.count += 1
         if self.count == self._dies_at:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -309,7 +309,7 @@ from agentdb.config import Settings
 from agentdb.database import look
 from agentdb.engine import Session
 
-def told(done, steps, what):
+def told(what, done, steps):
     if done == max(0, steps - 1 - int(sys.argv[2])):
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -401,16 +401,16 @@ async def test_an_older_tool_had_made_the_tables(original: Place) -> None:
     assert found.is_clean
 
 
-def test_steps_are_told_in_order(steps: Sequence[tuple[int, int, str]]) -> None:
+def test_steps_are_told_in_order(steps: Sequence[tuple[str, int, int | None]]) -> None:
     """From none done to all done."""
-    assert [done for done, _, _ in steps] == list(range(len(steps)))
-    assert {total for _, total, _ in steps} == {len(steps) - 1}
+    assert [done for _, done, _ in steps] == list(range(len(steps)))
+    assert {total for _, _, total in steps} == {len(steps) - 1}
 
 
 @pytest.fixture
-async def steps(original: Place) -> list[tuple[int, int, str]]:
+async def steps(original: Place) -> list[tuple[str, int, int | None]]:
     """What is told while a database is adopted."""
-    found: list[tuple[int, int, str]] = []
+    found: list[tuple[str, int, int | None]] = []
     async with await look(original.url, settings=configured()) as db:
         await db.adopt(apply=True, told=lambda *step: found.append(step))
     return found

@@ -228,7 +228,7 @@ async def test_all_files_are_private(ready_place: Place, places: Places, file: P
     """Whatever the umask, from their first byte on."""
     seen: set[tuple[str, int]] = set()
 
-    def look_around(what: str, done: int, total: int) -> None:
+    def look_around(what: str, done: int, total: int | None) -> None:
         for path in file.parent.rglob("*"):
             seen.add((str(path), mode_of(path)))
 
@@ -384,7 +384,7 @@ async def test_a_backup_that_is_cancelled_leaves_nothing(kind: BackupFormat, rea
         assert (await db.backup(file, format=kind)).tables["User"].rows == 1
 
 
-def _failing(what: str, done: int, total: int) -> None:
+def _failing(what: str, done: int, total: int | None) -> None:
     if what == "reading Role":
         raise RuntimeError("a failure of this test")
 
@@ -397,6 +397,6 @@ class _Canceller:
     def __init__(self, part: str) -> None:
         self._part = part
 
-    def __call__(self, what: str, done: int, total: int) -> None:
+    def __call__(self, what: str, done: int, total: int | None) -> None:
         if what == self._part:
             self.task.cancel()

@@ -17,7 +17,6 @@ from agentdb import ConfigurationError, ConflictError, InvalidInputError, Schema
 from agentdb.config import Secret
 from agentdb.database import look
 from agentdb.operations import copying
-from agentdb.operations.contents import Progress
 from agentdb.operations.rows import insert_rows
 from agentdb.testing.factory import DatabaseFactory
 from agentdb.testing.handle import TemporaryDatabase
@@ -171,11 +170,11 @@ async def test_writes_during_a_transfer_are_told(source: TemporaryDatabase, targ
     await odd_rows(source)
     writes: list[asyncio.Task[Any]] = []
 
-    def tell(progress: Progress) -> None:
-        if not writes and progress.table == "Message":
+    def told(what: str, done: int, total: int | None) -> None:
+        if not writes and what == "copying Message":
             writes.append(asyncio.ensure_future(source.access.create_role("late")))
 
-    done = await move(source, target, on_progress=tell)
+    done = await move(source, target, told=told)
     await writes[0]
 
     assert done.changed == ("Role",)

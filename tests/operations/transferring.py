@@ -13,7 +13,6 @@ from agentdb.config import Settings
 from agentdb.engine.values import canonical
 from agentdb.models import INTERNAL_TABLES, TABLES
 from agentdb.operations import rows
-from agentdb.operations.contents import Progress
 from tests.lifecycle.places import configured
 
 NOT_CARRIED: Final = ("agentdb_search", "agentdb_search_mark")
@@ -53,13 +52,13 @@ def small_batches() -> Iterator[None]:
 async def moved(answers: Connection, source: str, target: str, secret_key: str) -> bool:
     """In a process: transfer in small batches, tell of each; the answer is whether an earlier one was gone on with."""
 
-    def tell(progress: Progress) -> None:
-        answers.send((progress.phase, progress.table, progress.done))
+    def told(what: str, done: int, total: int | None) -> None:
+        answers.send((what, done))
 
     settings = configured(secret_key=secret_key, durability="fast")
     answers.send("begun")
     with small_batches():
-        done = await agentdb.transfer(source, target, settings=settings, on_progress=tell)
+        done = await agentdb.transfer(source, target, settings=settings, told=told)
     return done.is_resumed
 
 
@@ -71,7 +70,7 @@ async def interrupted(db: Database, target: str, *, after: int) -> None:
     """Begin a transfer in small batches, and end it after so many of them."""
     left = after
 
-    def tell(_: Progress) -> None:
+    def told(what: str, done: int, total: int | None) -> None:
         nonlocal left
         left -= 1
         if not left:
@@ -79,7 +78,7 @@ async def interrupted(db: Database, target: str, *, after: int) -> None:
 
     with small_batches():
         try:
-            await agentdb.transfer(url_of(db), target, settings=db.settings, on_progress=tell)
+            await agentdb.transfer(url_of(db), target, settings=db.settings, told=told)
         except Interrupted:
             return
     raise AssertionError("It was over before.")
