@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from agentdb.lifecycle.start import StartReport
     from agentdb.operations.adoption_plan import AdoptionPlan
     from agentdb.operations.advance import Told
-    from agentdb.operations.backup import BackupFormat, BackupReport
+    from agentdb.operations.backup import BackupReport
     from agentdb.operations.erasure import Erasure
     from agentdb.operations.export import Export
     from agentdb.operations.health import Health, Pulse
     from agentdb.operations.key_use import KeyUse
     from agentdb.operations.maintenance import Maintenance
+    from agentdb.operations.manifest import BackupFormat
     from agentdb.operations.rotation import Rotation
     from agentdb.services.access import AccessService
     from agentdb.services.agents import AgentService

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -14,7 +14,9 @@ from agentdb.cli.output import Table, answer
 from agentdb.cli.progress import progress_shown
 from agentdb.database import look
 from agentdb.engine.dialect import Target
-from agentdb.operations.adoption_plan import AdoptionPlan
+
+if TYPE_CHECKING:
+    from agentdb.operations.adoption_plan import AdoptionPlan
 
 _KINDS = ("type", "column", "default", "null", "index", "foreign key", "table")
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -17,13 +17,14 @@ from agentdb.cli.progress import progress_shown
 from agentdb.config import Settings
 from agentdb.database import look
 from agentdb.engine import resolve
-from agentdb.operations.advance import Told, nobody
-from agentdb.operations.backup import BackupFormat, BackupReport
-from agentdb.operations.manifest import TableFacts
-from agentdb.operations.restoration import RestoreReport
-from agentdb.operations.restoration import restore as put_back
-from agentdb.operations.verification import Verification
-from agentdb.operations.verification import verify as look_at
+from agentdb.operations.manifest import BackupFormat
+
+if TYPE_CHECKING:
+    from agentdb.operations.advance import Told
+    from agentdb.operations.backup import BackupReport
+    from agentdb.operations.manifest import TableFacts
+    from agentdb.operations.restoration import RestoreReport
+    from agentdb.operations.verification import Verification
 
 
 async def backup(
@@ -77,8 +78,10 @@ async def verify(
     as_json: AsJson = False,
 ) -> None:
     """Prove that a backup is whole, without restoring it. A damaged one exits with 1."""
+    from agentdb.operations import verification
+
     with _progress(as_json=as_json) as told:
-        found = await look_at(file, told=told)
+        found = await verification.verify(file, told=told)
     answer(
         {
             "path": found.path,
@@ -117,12 +120,14 @@ def restore(
 
     Stop the services of that database before.
     """
+    from agentdb.operations import restoration
+
     settings = Settings.load()
     target = resolve(url, settings)
     if replace and not (yes or is_agreed(f"Replace all that {target.shown} holds?")):
         return 1
     with _progress(as_json=as_json) as told:
-        done = asyncio.run(put_back(file, url, replace=replace, settings=settings, told=told))
+        done = asyncio.run(restoration.restore(file, url, replace=replace, settings=settings, told=told))
     answer(
         {
             **place_data(target),
@@ -148,6 +153,8 @@ def restore(
 
 
 def _progress(*, as_json: bool) -> AbstractContextManager[Told]:
+    from agentdb.operations.advance import nobody
+
     return nullcontext(nobody) if as_json else progress_shown()
 
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -20,7 +20,9 @@ from agentdb.config import Settings
 from agentdb.database import Database, look
 from agentdb.engine import resolve
 from agentdb.errors import NotFoundError
-from agentdb.operations.erasure import Erasure
+
+if TYPE_CHECKING:
+    from agentdb.operations.erasure import Erasure
 
 _USER = Parameter(help="Id or e-mail of the user.")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from dataclasses import replace as replaced
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from cyclopts import Parameter
 
@@ -19,8 +19,9 @@ from agentdb.cli.progress import progress_shown
 from agentdb.config import Settings
 from agentdb.engine import resolve
 from agentdb.engine.url import parse_url, without_password
-from agentdb.operations.transfer import Transfer
-from agentdb.operations.transfer import transfer as transferred
+
+if TYPE_CHECKING:
+    from agentdb.operations.transfer import Transfer
 
 
 class Places(NamedTuple):
@@ -50,6 +51,8 @@ def transfer(
 
     Stop the services of both first. It may be interrupted at any point: the same command goes on.
     """
+    from agentdb.operations.transfer import transfer as transferred
+
     settings = Settings.load()
     # Asked before there is an event loop, which would keep Ctrl-C from ending a question.
     places, has_asked = _places(settings, source, target, from_env=from_env)

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from agentdb.engine import Session
 from agentdb.engine.native_copy import NativeCopy
@@ -25,7 +25,7 @@ from agentdb.models.names import TABLE_NAMES
 from agentdb.operations.advance import Told, in_thread, nobody
 from agentdb.operations.archive import ArchiveWriter
 from agentdb.operations.drafts import draft_directory, writing
-from agentdb.operations.manifest import PORTABLE, CopyFacts, Manifest, TableFacts
+from agentdb.operations.manifest import PORTABLE, BackupFormat, CopyFacts, Manifest, TableFacts
 from agentdb.operations.portable import read_state, read_tables
 from agentdb.operations.verification import verify
 from agentdb.secrets import Vault
@@ -33,8 +33,6 @@ from agentdb.secrets import Vault
 T = TypeVar("T")
 
 _Write: TypeAlias = Callable[[ArchiveWriter, Path, str], Awaitable[Manifest]]
-
-BackupFormat: TypeAlias = Literal["auto", "native", "portable"]
 
 
 @dataclass(frozen=True, slots=True)

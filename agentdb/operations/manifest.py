@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
@@ -13,6 +13,8 @@ VERSION: Final = 1
 """Of the format. A reader refuses any other."""
 
 PORTABLE: Final = "portable"
+
+BackupFormat: TypeAlias = Literal["auto", "native", "portable"]
 
 
 class _Part(BaseModel):

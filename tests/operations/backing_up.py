@@ -19,8 +19,7 @@ import agentdb
 from agentdb import Database
 from agentdb.database import look
 from agentdb.engine import sqlite_copy
-from agentdb.operations.backup import BackupFormat
-from agentdb.operations.manifest import TableFacts
+from agentdb.operations.manifest import BackupFormat, TableFacts
 from agentdb.operations.portable import read_tables
 from agentdb.operations.restoration import restore
 from tests.lifecycle.places import KEY, Place, configured

@@ -14,8 +14,7 @@ import pytest
 from agentdb import ConflictError, StorageError, UnsupportedError
 from agentdb.database import look
 from agentdb.operations.archive import ArchiveWriter
-from agentdb.operations.backup import BackupFormat
-from agentdb.operations.manifest import Manifest
+from agentdb.operations.manifest import BackupFormat, Manifest
 from agentdb.operations.restoration import restore
 from agentdb.operations.verification import verify
 from tests.counts import COUNTS
