@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -19,7 +19,9 @@ from agentdb.cli.output import Table, answer, save
 from agentdb.database import Database, look
 from agentdb.engine.values import now
 from agentdb.errors import ConfigurationError, NotFoundError
-from agentdb.records import UsageTotals
+
+if TYPE_CHECKING:
+    from agentdb.records import UsageTotals
 
 Grouping: TypeAlias = Literal["hour", "day", "week", "month", "user", "model", "agent", "type"]
 

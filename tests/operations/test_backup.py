@@ -18,7 +18,8 @@ import agentdb
 from agentdb import ConflictError, Database, SchemaError, StorageError, UnavailableError, UnsupportedError
 from agentdb.database import look
 from agentdb.engine import postgres_copy
-from agentdb.operations.backup import BackupFormat, BackupReport
+from agentdb.operations.backup import BackupReport
+from agentdb.operations.manifest import BackupFormat
 from agentdb.operations.restoration import RestoreReport, restore
 from agentdb.operations.verification import verify
 from agentdb.testing.factory import DatabaseFactory
