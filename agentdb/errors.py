@@ -172,7 +172,7 @@ class AccessDeniedError(AgentDBError):
         service: The one that does not own what it wanted to change or read; None where that is not the reason.
         verb: The call, such as `agents.create`, or what SQL calls what a statement does.
         tables: To which tables it may not do that.
-        owners: The services that write them; none if that is left to the seed and the migrations.
+        owners: The services that write them; none if that is left to the owner of the database.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from agentdb.errors import AccessDeniedError
 Columns: TypeAlias = frozenset[str] | None
 """Columns in lower case; None for all of a table."""
 
-_NOBODY: Final = "the seed and the migrations alone"
+_NOBODY: Final = "the owner of the database alone"
 _READS: Final = "SELECT"
 _CHANGES: Final = ("UPDATE", "LOCK")
 
@@ -27,7 +27,7 @@ class Rights:
 
     Attributes:
         tables: Every table that rights are about, with its name as it is written. Others are free.
-        owners: The services that write a table; nobody stands for the seed and the migrations.
+        owners: The services that write a table; nobody stands for the owner of the database.
         reads: Tables that are read, and which columns.
         updates: Tables in which columns are updated, and rows locked.
         writes: Tables whose rows are made, changed and deleted.

@@ -21,6 +21,8 @@ class Snapshot:
 
     async def rows(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Row]:
         """The rows of a statement that reads, with positional parameters."""
+        if self.client.rights is not None:
+            self.client.rights.check(sql)
         encoded = self.client.dialect.encode(values)
         result = await self.client.in_time(lambda channel: channel.execute(sql, encoded), self._channel, within_s=None)
         return result.rows

@@ -121,7 +121,9 @@ class Exporter:
 
     def _rows_query(self, table: str, ids: Sequence[int]) -> Query:
         places = ", ".join(map(self._session.dialect.placeholder, range(1, len(ids) + 1)))
-        return Query(f'SELECT * FROM "{table}" WHERE "id" IN ({places}) ORDER BY "id"', ids)  # noqa: S608 - ours
+        sql = f'SELECT * FROM "{table}" WHERE "id" IN ({places}) ORDER BY "id"'  # noqa: S608 - ours
+        self._session.check_rights(sql)
+        return Query(sql, ids)
 
 
 def _made(path: Path) -> BinaryIO:

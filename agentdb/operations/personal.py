@@ -84,6 +84,11 @@ UNSHOWN: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 
 
 def query_of(session: Session, sql: str, user_id: int) -> Query:
-    """A statement with a condition from above, as this database takes it."""
+    """A statement with a condition from above, as this database takes it.
+
+    Raises:
+        AccessDeniedError: The service of `session` may not do what it does.
+    """
     compiled = Statement("personal", None, sql).compiled(session.dialect, session.abilities)
+    session.check_rights(compiled.sql)
     return Query(compiled.sql, compiled.values({"user_id": user_id}))

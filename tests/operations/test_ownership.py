@@ -113,7 +113,7 @@ async def test_the_error_tells_who_what_and_whose(agent_db_factory: DatabaseFact
     assert str(of_call) in DOCS.read_text()
     assert (of_call.verb, of_call.tables, of_call.owners) == ("agents.create", ("Agent", "AgentTool"), ("cms",))
     assert (of_seed.tables, of_seed.owners) == (("Provider",), ())
-    assert "Provider is written by the seed and the migrations alone" in str(of_seed)
+    assert "Provider is written by the owner of the database alone" in str(of_seed)
     assert (of_text.service, of_text.verb, of_text.tables) == ("server", "DELETE", ("Usage",))
 
 
@@ -149,6 +149,27 @@ async def test_tortoise_and_raw_statements_are_refused_alike(agent_db_factory: D
             await denied(gateway, sql)
         await denied(cms, 'SELECT p."apiKey" FROM "Provider" p')
         await gateway.session.fetch('SELECT "apiKey" FROM "Provider"')
+
+
+@through_every_gate
+async def test_the_owners_verbs_show_no_service_what_it_may_not_read(
+    agent_db_factory: DatabaseFactory, way: Way, tmp_path: Path
+) -> None:
+    """Nor does one state of the database, from which backups are made."""
+    async with serving(agent_db_factory, way) as workspace:
+        for name, db in services_of(workspace):
+            file = tmp_path / name
+            with pytest.raises(AccessDeniedError):
+                await db.export_user(workspace.world.user_id, file)
+            with pytest.raises(AccessDeniedError):
+                await db.backup(file)
+            with pytest.raises(AccessDeniedError):
+                await db.erase_user(workspace.world.user_id)
+            assert not file.exists()
+        async with workspace.services["gateway"].session.client.snapshot() as snapshot:
+            await snapshot.rows('SELECT "apiKey" FROM "Provider"')
+            with pytest.raises(AccessDeniedError):
+                await snapshot.rows('SELECT "content" FROM "Message"')
 
 
 @in_every_way
