@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from agentdb import Database
-from agentdb.models import Conversation, Message, Resource, Usage, User
+from agentdb.models import Conversation, Message, Resource, Usage, UsageDay, User
 from tests.services.both_engines import furnished
 
 TEXTS: Final = (
@@ -75,6 +75,9 @@ VALUES: Final[tuple[Any, ...]] = (
     [{"text": "Hello"}, {"toolUse": {"input": {"source": "print('\\n')"}}}],
     [0.1, 0.25, -1.5, 3.0, 1e-7] * 20,
 )
+_SUMS: Final = dict.fromkeys(
+    ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "rows", "requests"), 2**63 - 1
+)
 
 
 async def odd_rows(db: Database) -> int:
@@ -86,6 +89,7 @@ async def odd_rows(db: Database) -> int:
             await Resource.create(user_id=world.user_id, name=text, content=text, metadata={text: text})
         for amount in AMOUNTS:
             await Usage.create(user_id=world.user_id, cost=Decimal(amount), input_tokens=2**63 - 1)
+            await UsageDay.create(user_id=world.user_id, cost=Decimal(amount), day=TIMES[0], **_SUMS)
         for at, moment in enumerate(TIMES):
             await User.create(email=f"{at}@example.org", created_at=moment, remaining=Decimal("-0.0000000001"))
         messages = [await Message.create(conversation_id=talk.id, content=value, role="user") for value in VALUES]
