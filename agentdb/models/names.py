@@ -29,6 +29,6 @@ TABLE_NAMES: Final = (
     *("Role", "Policy", "RolePolicy", "User", "Provider", "Model", "Prompt", "Agent", "Tool", "AgentTool"),
     *("UserAgent", "UserTool", "Conversation", "Message", "Resource", "Vector", "Usage"),
     *("agentdb_state", "agentdb_seed", "agentdb_request", "agentdb_reservation", "agentdb_budget_reset"),
-    *("agentdb_search", "agentdb_search_mark", "aerich"),
+    *("agentdb_search", "agentdb_search_mark", "agentdb_usage_day", "aerich"),
 )
 """All tables, for those who do not need what is in them: to import the models takes 100 ms."""

@@ -11,7 +11,8 @@ from agentdb.models.names import TABLE_NAMES
 from agentdb.sql import Statements
 
 DOMAINS = (
-    *("access", "agents", "batches", "catalog", "conversations", "knowledge", "search", "secrets", "turns", "usage"),
+    *("access", "agents", "batches", "catalog", "conversations", "knowledge", "maintenance", "search", "secrets"),
+    *("turns", "usage"),
 )
 
 CASES = {
