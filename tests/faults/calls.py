@@ -48,6 +48,7 @@ READS: Final = frozenset(
         "conversations.count",
         "conversations.get",
         "conversations.history",
+        "conversations.index_messages",
         "conversations.list",
         "conversations.replies",
         "conversations.search",
