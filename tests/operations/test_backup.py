@@ -185,7 +185,7 @@ async def test_a_database_that_was_not_ready_is_not(
 
 
 async def test_a_backup_before_an_upgrade(ready_place: Place, places: Places, file: Path) -> None:
-    """A database of an earlier release is copied as it is; after its restore it can be migrated."""
+    """A database of an earlier release is copied as it is; after its restore it can be migrated, and put back again."""
     *_, before, newest = packaged_versions()
     async with await look(ready_place.url, settings=configured(secret_key=KEY)) as db:
         await db.downgrade()
@@ -198,8 +198,11 @@ async def test_a_backup_before_an_upgrade(ready_place: Place, places: Places, fi
     assert (taken.schema_version, taken.tables) == (before, {})
     assert any("another schema" in sentence for sentence in (await verify(file)).leaves_open)
     assert done.pending == (newest,)
-    async with agentdb.connect(place.url, settings=configured(secret_key=KEY)) as db:
-        assert (await db.status()).is_ready
+    for _ in range(2):
+        async with agentdb.connect(place.url, settings=configured(secret_key=KEY)) as db:
+            assert (await db.status()).is_ready
+            assert (await db.check()).is_clean
+        assert (await restored(file, place, replace=True)).pending == (newest,)
 
 
 async def test_what_is_empty_is_not_backed_up(empty_place: Place, file: Path) -> None:
