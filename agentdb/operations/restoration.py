@@ -25,7 +25,7 @@ from agentdb.lifecycle.start import LOCK_TIMEOUT_S
 from agentdb.lifecycle.vault import vault_of
 from agentdb.models.names import TABLE_NAMES
 from agentdb.operations.advance import Told, in_thread, nobody
-from agentdb.operations.archive import Archive
+from agentdb.operations.archive import Archive, archive_path
 from agentdb.operations.drafts import draft_directory, writing
 from agentdb.operations.manifest import Manifest, TableFacts
 from agentdb.operations.occupants import rows_there
@@ -107,7 +107,8 @@ async def restore(
     target = resolve(url, settings)
     if target.is_ephemeral:
         raise UnsupportedError("A database in memory ends with its handle: name a file or a server to restore into.")
-    with closing(await in_thread(lambda count: Archive(Path(path), told=count), "reading", told)) as archive:
+    file = archive_path(path)
+    with closing(await in_thread(lambda count: Archive(file, told=count), "reading", told)) as archive:
         return await _Restoration(archive, target, settings, told).run(replace=replace)
 
 

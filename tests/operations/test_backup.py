@@ -15,7 +15,16 @@ import orjson
 import pytest
 
 import agentdb
-from agentdb import ConflictError, Database, SchemaError, StorageError, UnavailableError, UnsupportedError
+from agentdb import (
+    AccessDeniedError,
+    ConflictError,
+    Database,
+    InvalidInputError,
+    SchemaError,
+    StorageError,
+    UnavailableError,
+    UnsupportedError,
+)
 from agentdb.database import look
 from agentdb.engine import postgres_copy
 from agentdb.lifecycle.packaged import packaged_versions
@@ -209,6 +218,34 @@ async def test_what_is_empty_is_not_backed_up(empty_place: Place, file: Path) ->
     """A mistyped URL gives no backup."""
     with pytest.raises(SchemaError, match=r"nothing to back up|no database"):
         await backed_up(empty_place, file)
+
+    assert names_in(file) == []
+
+
+@pytest.mark.agentdb(engine="sqlite")
+async def test_the_database_is_not_replaced_by_its_backup(tmp_path: Path) -> None:
+    """Nor what lies beside it, by whatever name."""
+    (tmp_path / "link").symlink_to(tmp_path / "agent.db")
+    url, settings = f"sqlite:///{tmp_path}/link", configured(secret_key=None)
+    async with agentdb.connect(f"sqlite:///{tmp_path}/agent.db", settings=settings):
+        pass
+    before = names_in(tmp_path / "agent.db")
+    async with await look(url, settings=settings) as db:
+        for name in ("agent.db", "link", "agent.db-wal", "agent.db.key", "agent.db.migrate-lock", "x/../agent.db"):
+            with pytest.raises(InvalidInputError, match="of the database itself"):
+                await db.backup(tmp_path / name, overwrite=True)
+
+    assert names_in(tmp_path / "agent.db") == before
+    assert (tmp_path / "agent.db").read_bytes().startswith(b"SQLite format 3")
+
+
+async def test_a_service_backs_up_what_it_may_read(ready_place: Place, file: Path) -> None:
+    """A copy would show it the rest: it is refused on every engine."""
+    settings = configured(secret_key=KEY)
+    for kind in ("native", "portable"):
+        async with agentdb.connect(ready_place.url, settings=settings, skip_sync=True, service="gateway") as db:
+            with pytest.raises(AccessDeniedError, match=r"db\.backup"):
+                await db.backup(file, format=kind)
 
     assert names_in(file) == []
 
