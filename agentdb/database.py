@@ -388,10 +388,12 @@ class Database:
             StorageError: The disk is full, or the file cannot be written there, or the database is damaged.
             SchemaError: The database is empty, unfinished, or newer than this package.
             UnsupportedError: There is no native copy of this database.
+            AccessDeniedError: The handle is a service's, which may not read all tables.
+            InvalidInputError: `path` is none, or is a file of the database itself.
         """
         from agentdb.operations.backup import back_up
 
-        return await back_up(self.session, self._vault, Path(path), format=format, overwrite=overwrite, told=told)
+        return await back_up(self.session, self._vault, path, format=format, overwrite=overwrite, told=told)
 
     async def close(self) -> None:
         """Disconnect. Closing twice is harmless."""

@@ -74,8 +74,11 @@ class NativeCopy(ABC):
         """
 
     @abstractmethod
-    async def put(self, file: Path, client: Client, facts: Facts, *, told: Told) -> None:
+    async def put(self, file: Path, client: Client, facts: Facts, *, tables: Sequence[str], told: Told) -> None:
         """Put a copy in the place of the database of `client`, which is not open if copies are targets. All or nothing.
+
+        Args:
+            tables: What goes if it is there, also where the copy is of a time that had no such table.
 
         Raises:
             UnavailableError: Somebody has it open, where that cannot be.

@@ -1,4 +1,4 @@
-"""Copies of PostgreSQL databases, by `pg_dump` and `pg_restore`."""
+"""Copies of PostgreSQL databases, by `pg_dump`, and `pg_restore` with `psql`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from agentdb.engine.channel import settle
 from agentdb.engine.native_copy import Facts, NativeCopy
 from agentdb.engine.postgres import PostgresTarget
 from agentdb.engine.postgres_programs import environment, find_program, run_program
+from agentdb.engine.private_files import create_private
 from agentdb.engine.threads import Told
 from agentdb.errors import AgentDBError, StorageError, UnsupportedError
 
@@ -103,8 +104,9 @@ class PostgresCopy(NativeCopy):
                 f"The backup is a dump of PostgreSQL {major}, this server is older. Restore it into a server of that "
                 f"version or a newer one. {_PORTABLE}"
             )
-        if await _program("pg_restore", major) is None:
-            raise UnsupportedError(f"There is no pg_restore of PostgreSQL {major}. Install it. {_PORTABLE}")
+        for name in ("pg_restore", "psql"):
+            if await _program(name, major) is None:
+                raise UnsupportedError(f"There is no {name} of PostgreSQL {major}. Install it. {_PORTABLE}")
         [row] = await client.rows("SELECT current_schema() AS of_schema")
         if row["of_schema"] != facts["schema"]:
             raise UnsupportedError(
@@ -112,23 +114,29 @@ class PostgresCopy(NativeCopy):
                 f"Let search_path name the first one. {_PORTABLE}"
             )
 
-    async def put(self, file: Path, client: Client, facts: Facts, *, told: Told) -> None:
+    async def put(self, file: Path, client: Client, facts: Facts, *, tables: Sequence[str], told: Told) -> None:
         major = int(facts["major"])
-        program = await _program("pg_restore", major)
-        assert program is not None, "check_place has found it"
-        told_to = _environment(client, major)
-        database = told_to["PGDATABASE"].replace("\\", "\\\\").replace("'", "\\'")
+        unpack, run = await _program("pg_restore", major), await _program("psql", major)
+        assert unpack is not None, "check_place has found it"
+        assert run is not None, "and this"
+        script = file.with_name("script")
+        create_private(script)
+        await run_program(unpack, ["--no-owner", "--no-privileges", f"--file={script}", str(file)], {})
+        # pg_restore itself clears away what the dump has. A table that came later may point to that, and then stays.
+        schema = _quoted(facts["schema"])
+        dropped = ", ".join(f"{schema}.{_quoted(name)}" for name in tables)
         arguments = [
-            f"--dbname=dbname='{database}'",
+            "--no-psqlrc",
             "--no-password",
-            "--no-owner",
-            "--no-privileges",
-            "--clean",
-            "--if-exists",
+            "--quiet",
             "--single-transaction",
-            str(file),
+            "--set=ON_ERROR_STOP=1",
+            "--command=SET client_min_messages = warning",
+            f"--command=DROP TABLE IF EXISTS {dropped}",
+            f"--file={script}",
+            "--output=/dev/null",
         ]
-        await run_program(program, arguments, told_to)
+        await run_program(run, arguments, _environment(client, major))
 
 
 async def _ended(dump: asyncio.Task[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs, `pg_dump` and `pg_restore`: where they are, and running one of them.
+"""PostgreSQL's own programs, `pg_dump`, `pg_restore` and `psql`: where they are, and running one of them.
 
 They are told everything through their environment, which only this user and root can read: command lines are seen by
 everybody on a machine.
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from agentdb.engine.postgres import PostgresTarget
 
 _VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
+_PLACE: Final = re.compile(r"^psql:.*?:\d+: ")
 _KEPT: Final = ("PGPASSFILE", "PGPASSWORD")
 _SYSTEM_IS_KNOWN_SINCE: Final = 16
 _UNREACHED: Final = ("connection to server", "could not connect", "could not translate host name")
@@ -130,6 +131,7 @@ def _reason(complaint: str) -> str:
     """The first error of a program. What follows it may hold values of rows."""
     lines = complaint.splitlines()
     first = next(
-        (line for line in lines if "error:" in line or "FATAL" in line), lines[0] if lines else "it said nothing"
+        (line for line in lines if "error:" in line or "ERROR:" in line or "FATAL" in line),
+        lines[0] if lines else "it said nothing",
     )
-    return redact(first.partition("error: ")[2] or first)
+    return redact(first.partition("error: ")[2] or _PLACE.sub("", first))

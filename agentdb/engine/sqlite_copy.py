@@ -73,7 +73,7 @@ class SqliteCopy(NativeCopy):
     async def check_place(self, client: Client, facts: Facts) -> None:
         """Any file will do."""
 
-    async def put(self, file: Path, client: Client, facts: Facts, *, told: Told) -> None:
+    async def put(self, file: Path, client: Client, facts: Facts, *, tables: Sequence[str], told: Told) -> None:
         place = _path(client)
         if not place.exists():
             _remove_leftovers(place)

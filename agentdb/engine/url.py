@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 from agentdb.config import Secret
 from agentdb.errors import ConfigurationError
 
+_NOWHERE: Final = re.compile(r"[\0\ud800-\udfff]")
 _HOST: Final = re.compile(r"(?:\[([\w:.%]+)\]|([^:\[\]]+))(?::([0-9]{1,9}))?")
 
 
@@ -36,13 +37,17 @@ class Url:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse_url(text: str) -> Url:
+def parse_url(text: object) -> Url:
     """Split `text`.
 
     Raises:
-        ConfigurationError: No scheme, a host that cannot be read, or an option given twice or without a value. The
-            message never repeats the URL, which may hold a password.
+        ConfigurationError: No text, or one with a character that no place has, no scheme, a host that cannot be read,
+            or an option given twice or without a value. The message never repeats the URL, which may hold a password.
     """
+    if not isinstance(text, str):
+        raise ConfigurationError(f"A database URL is a text, found {type(text).__name__}.")
+    if _NOWHERE.search(text) or _NOWHERE.search(unquote(text.partition("?")[0].rpartition("@")[2])):
+        raise ConfigurationError("The database URL has a NUL character or a lone surrogate. Remove it.")
     if text == ":memory:":
         return Url("sqlite", path=text)
     scheme, separator, rest = text.partition("://")

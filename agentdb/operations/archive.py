@@ -7,14 +7,17 @@ what unzip does not look at. That finds damage; who can write to the file can al
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
 from agentdb.engine.threads import Told
-from agentdb.errors import StorageError
+from agentdb.errors import InvalidInputError, StorageError, excerpt
 from agentdb.operations.manifest import CopyFacts, Manifest, manifest_text, read_manifest
 
 MANIFEST: Final = "manifest.json"
@@ -27,6 +30,27 @@ _SEAL_LENGTH: Final = len(_LABEL) + _DIGEST_LENGTH
 _BLOCK: Final = 1024 * 1024
 _LARGEST_MANIFEST: Final = 16 * 1024 * 1024
 _FILE_MODE: Final = 0o600
+
+
+def archive_path(given: object) -> Path:
+    """Where a backup is, or is to be, as a caller names it.
+
+    Raises:
+        InvalidInputError: No file can have that name.
+    """
+    if not isinstance(given, (str, os.PathLike)) or not isinstance(named := os.fspath(given), str):
+        raise InvalidInputError(f"A backup's file is a path, found {type(given).__name__} {excerpt(given)}.")
+    if "\0" in named or not _is_text(named):
+        raise InvalidInputError(f"A backup's file has a name of Unicode characters without NUL, found {named!a:.80}.")
+    return Path(named)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def copy_name(kind: str) -> str:
@@ -89,6 +113,9 @@ class Archive:
     def __init__(self, path: Path, *, told: Told) -> None:
         self.path = path.absolute()
         try:
+            # To open a pipe may wait for ever, and a device may have no end.
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise StorageError(f"{path} cannot be read: it is no ordinary file.", reason="unreadable")
             self._file = open(path, "rb")  # noqa: SIM115 - closed by close()
         except OSError as error:
             raise StorageError(f"{path} cannot be read: {error.strerror}.", reason="unreadable") from error
@@ -152,7 +179,7 @@ def reading_archive(path: Path) -> Iterator[None]:
     """Tell in our words that the ZIP cannot be read."""
     try:
         yield
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, KeyError, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, KeyError, EOFError, NotImplementedError) as error:
         raise damaged(path, "it cannot be read as a ZIP") from error
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror or error}.", reason="failing") from error

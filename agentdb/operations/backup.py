@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 from agentdb.engine import Session
 from agentdb.engine.native_copy import NativeCopy
 from agentdb.engine.private_files import create_private, publish
+from agentdb.engine.sqlite_files import SQLITES_OWN, beside
 from agentdb.engine.threads import Told as ToldCount
 from agentdb.engine.values import now
 from agentdb.errors import ConflictError, InvalidInputError, SchemaError, UnsupportedError, excerpt
@@ -23,7 +24,7 @@ from agentdb.lifecycle.packaged import packaged_versions
 from agentdb.lifecycle.unfinished import refuse_unfinished
 from agentdb.models.names import TABLE_NAMES
 from agentdb.operations.advance import Told, in_thread, nobody
-from agentdb.operations.archive import ArchiveWriter
+from agentdb.operations.archive import ArchiveWriter, archive_path
 from agentdb.operations.drafts import draft_directory, writing
 from agentdb.operations.manifest import PORTABLE, BackupFormat, CopyFacts, Manifest, TableFacts
 from agentdb.operations.portable import read_state, read_tables
@@ -66,14 +67,14 @@ class BackupReport:
 async def back_up(
     session: Session,
     vault: Vault,
-    path: Path,
+    path: str | Path,
     *,
     format: BackupFormat = "auto",  # noqa: A002 - as the command names it
     overwrite: bool = False,
     told: Told | None = None,
 ) -> BackupReport:
     """Write a backup; `Database.backup` tells the rest."""
-    return await _Backup(session, vault, path, told or nobody).run(format, overwrite=overwrite)
+    return await _Backup(session, vault, archive_path(path), told or nobody).run(format, overwrite=overwrite)
 
 
 class _Backup:
@@ -87,6 +88,8 @@ class _Backup:
     async def run(self, format: BackupFormat, *, overwrite: bool) -> BackupReport:  # noqa: A002 - as the command names it
         if format not in ("auto", "native", "portable"):
             raise InvalidInputError(f"A backup's format is auto, native or portable, found {excerpt(format)}.")
+        self._check_rights()
+        self._refuse_own()
         if not overwrite:
             _refuse_existing(self._path)
         schema_version = await self._schema_version()
@@ -118,6 +121,22 @@ class _Backup:
             key_file=self._vault.key_file.path if self._vault.key_file else None,
             proves=verified.proves,
         )
+
+    def _check_rights(self) -> None:
+        # A copy of the file asks no statement by itself.
+        rights = self._session.client.rights
+        if rights is not None and (denied := rights.denied("read", TABLE_NAMES)):
+            raise rights.refusal("db.backup", denied)
+
+    def _refuse_own(self) -> None:
+        target, place = self._session.target, Path(os.path.realpath(self._path))
+        storage, keys = target.storage, self._vault.key_file
+        if storage is None:
+            return
+        names = (*SQLITES_OWN, ".migrate-lock")
+        own = [storage, *(beside(storage, name) for name in names), *([keys.path, keys.previous] if keys else [])]
+        if any(place.is_relative_to(os.path.realpath(one)) for one in own):
+            raise InvalidInputError(f"{self._path} is a file of the database itself. Name another one.")
 
     async def _written(self, draft: Path, write: _Write, schema_version: str) -> Manifest:
         with writing(self._path):

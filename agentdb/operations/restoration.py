@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Final
 
 from agentdb.config import Settings
-from agentdb.engine import Session, Target, resolve
+from agentdb.engine import Client, Session, Target, resolve
+from agentdb.engine.native_copy import Facts
 from agentdb.errors import ConflictError, SchemaError, StorageError, UnsupportedError
 from agentdb.lifecycle.migrate import Migrator
 from agentdb.lifecycle.packaged import packaged_versions
 from agentdb.lifecycle.start import LOCK_TIMEOUT_S
 from agentdb.lifecycle.vault import vault_of
+from agentdb.models.names import TABLE_NAMES
 from agentdb.operations.advance import Told, in_thread, nobody
-from agentdb.operations.archive import Archive
+from agentdb.operations.archive import Archive, archive_path
 from agentdb.operations.drafts import draft_directory, writing
 from agentdb.operations.manifest import Manifest, TableFacts
 from agentdb.operations.occupants import rows_there
@@ -105,7 +107,8 @@ async def restore(
     target = resolve(url, settings)
     if target.is_ephemeral:
         raise UnsupportedError("A database in memory ends with its handle: name a file or a server to restore into.")
-    with closing(await in_thread(lambda count: Archive(Path(path), told=count), "reading", told)) as archive:
+    file = archive_path(path)
+    with closing(await in_thread(lambda count: Archive(file, told=count), "reading", told)) as archive:
         return await _Restoration(archive, target, settings, told).run(replace=replace)
 
 
@@ -169,7 +172,7 @@ class _Restoration:
                 else:
                     file = await self._made(directory)
                 with writing(place):
-                    await self._native.put(file, client, {}, told=partial(self._told, "putting"))
+                    await self._put(file, client, {})
         return replaced
 
     async def _put_in_place(self, replace: bool) -> Mapping[str, int]:
@@ -191,7 +194,7 @@ class _Restoration:
         with draft_directory(temporary_place(self._archive)) as directory:
             file = await extracted(self._archive, directory, told=self._told)
             await check_copy(self._archive, file, told=self._told)
-            await self._native.put(file, session.client, facts, told=partial(self._told, "putting"))
+            await self._put(file, session.client, facts)
         # The tables are others now than those that the session's connections know.
         async with self._opened(self._target) as fresh:
             if known_tables(self._archive):
@@ -199,6 +202,9 @@ class _Restoration:
                     await check_tables(snapshot, self._manifest.tables, told=self._told)
             async with fresh.client.transaction():
                 await write_state(fresh.client, self._manifest.state)
+
+    async def _put(self, file: Path, client: Client, facts: Facts) -> None:
+        await self._native.put(file, client, facts, tables=TABLE_NAMES, told=partial(self._told, "putting"))
 
     async def _made(self, directory: Path) -> Path:
         """The rows as a copy of the engine's own kind, in `directory`."""

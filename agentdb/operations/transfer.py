@@ -16,6 +16,7 @@ from typing import Final
 from agentdb.config import Settings
 from agentdb.engine import Session, Target, resolve
 from agentdb.engine.diagnosis import Finding
+from agentdb.engine.url import parse_url
 from agentdb.errors import ConfigurationError, SchemaError
 from agentdb.lifecycle.attach import read_readiness
 from agentdb.lifecycle.intruders import refuse_intruders
@@ -81,7 +82,7 @@ async def transfer(
         told: Called after every batch with what is done to which table, how many rows, and of how many.
 
     Raises:
-        ConfigurationError: Both are the same database, or one of them is in memory.
+        ConfigurationError: Both are the same database, one of them is in memory, or a URL is none.
         ConflictError: The target holds rows, or the beginning of another transfer: nothing was changed. Or it does not
             hold the same as the source after all: it is not made ready.
         SchemaError: The source is not ready, or not at this package's newest migration; or the target is newer.
@@ -90,6 +91,7 @@ async def transfer(
         AgentDBError: What cannot be read, reached, opened or written.
     """
     settings = settings or Settings.load()
+    parse_url(target)  # to `resolve`, None is the configured database
     here, there = resolve(source, settings), resolve(target, settings)
     _check_lasting(here, there)
     async with _opened(here, create=False) as ours:

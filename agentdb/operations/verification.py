@@ -17,7 +17,7 @@ from agentdb.engine.private_files import create_private
 from agentdb.errors import UnsupportedError
 from agentdb.lifecycle.packaged import packaged_versions
 from agentdb.operations.advance import Told, in_thread, nobody
-from agentdb.operations.archive import Archive, damaged
+from agentdb.operations.archive import Archive, archive_path, damaged
 from agentdb.operations.drafts import draft_directory, writing
 from agentdb.operations.manifest import TableFacts
 from agentdb.operations.portable import check_lines, check_tables
@@ -71,8 +71,10 @@ async def verify(path: str | Path, *, beside: Path | None = None, told: Told = n
     Raises:
         StorageError: It is no backup, cut off, or damaged, or there is no room to unpack it.
         UnsupportedError: It is of a format that came later.
+        InvalidInputError: `path` is none.
     """
-    with closing(await in_thread(lambda count: Archive(Path(path), told=count), "reading", told)) as archive:
+    file = archive_path(path)
+    with closing(await in_thread(lambda count: Archive(file, told=count), "reading", told)) as archive:
         return await verify_archive(archive, beside=beside, told=told)
 
 

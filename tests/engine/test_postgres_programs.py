@@ -84,12 +84,13 @@ def test_only_the_same_major_version_will_do(tmp_path: Path, monkeypatch: pytest
     assert find_program("pg_restore", major=97) is None
 
 
-async def test_a_failure_is_told_without_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["pg_restore: error: ", "psql:/tmp/a: file/script:12: "])
+async def test_a_failure_is_told_without_rows(place: str, tmp_path: Path) -> None:
     """What follows the first error may hold what the rows hold."""
     program = tmp_path / "pg_restore"
     program.write_text(
         "#!/bin/sh\n"
-        'echo "pg_restore: error: COPY failed for table \\"Message\\": ERROR:  duplicate key" >&2\n'
+        f'echo "{place}ERROR:  duplicate key" >&2\n'
         'echo "CONTEXT:  COPY Message, line 1: a message of somebody" >&2\n'
         "exit 1\n"
     )
@@ -97,7 +98,7 @@ async def test_a_failure_is_told_without_rows(tmp_path: Path) -> None:
     with pytest.raises(AgentDBError) as failure:
         await run_program(program, [], {})
 
-    assert str(failure.value) == 'pg_restore failed: COPY failed for table "Message": ERROR:  duplicate key'
+    assert str(failure.value) == "pg_restore failed: ERROR:  duplicate key"
 
 
 @pytest.mark.agentdb(engine="postgresql")

@@ -75,7 +75,7 @@ VALUES: Final[tuple[Any, ...]] = (
     [{"text": "Hello"}, {"toolUse": {"input": {"source": "print('\\n')"}}}],
     [0.1, 0.25, -1.5, 3.0, 1e-7] * 20,
 )
-_SUMS: Final = dict.fromkeys(
+_SUMS: Final[dict[str, Any]] = dict.fromkeys(
     ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "rows", "requests"), 2**63 - 1
 )
 

@@ -15,7 +15,16 @@ import orjson
 import pytest
 
 import agentdb
-from agentdb import ConflictError, Database, SchemaError, StorageError, UnavailableError, UnsupportedError
+from agentdb import (
+    AccessDeniedError,
+    ConflictError,
+    Database,
+    InvalidInputError,
+    SchemaError,
+    StorageError,
+    UnavailableError,
+    UnsupportedError,
+)
 from agentdb.database import look
 from agentdb.engine import postgres_copy
 from agentdb.lifecycle.packaged import packaged_versions
@@ -186,7 +195,7 @@ async def test_a_database_that_was_not_ready_is_not(
 
 
 async def test_a_backup_before_an_upgrade(ready_place: Place, places: Places, file: Path) -> None:
-    """A database of an earlier release is copied as it is; after its restore it can be migrated."""
+    """A database of an earlier release is copied as it is; after its restore it can be migrated, and put back again."""
     *_, before, newest = packaged_versions()
     async with await look(ready_place.url, settings=configured(secret_key=KEY)) as db:
         await db.downgrade()
@@ -199,14 +208,45 @@ async def test_a_backup_before_an_upgrade(ready_place: Place, places: Places, fi
     assert (taken.schema_version, taken.tables) == (before, {})
     assert any("another schema" in sentence for sentence in (await verify(file)).leaves_open)
     assert done.pending == (newest,)
-    async with agentdb.connect(place.url, settings=configured(secret_key=KEY)) as db:
-        assert (await db.status()).is_ready
+    for _ in range(2):
+        async with agentdb.connect(place.url, settings=configured(secret_key=KEY)) as db:
+            assert (await db.status()).is_ready
+            assert (await db.check()).is_clean
+        assert (await restored(file, place, replace=True)).pending == (newest,)
 
 
 async def test_what_is_empty_is_not_backed_up(empty_place: Place, file: Path) -> None:
     """A mistyped URL gives no backup."""
     with pytest.raises(SchemaError, match=r"nothing to back up|no database"):
         await backed_up(empty_place, file)
+
+    assert names_in(file) == []
+
+
+@pytest.mark.agentdb(engine="sqlite")
+async def test_the_database_is_not_replaced_by_its_backup(tmp_path: Path) -> None:
+    """Nor what lies beside it, by whatever name."""
+    (tmp_path / "link").symlink_to(tmp_path / "agent.db")
+    url, settings = f"sqlite:///{tmp_path}/link", configured(secret_key=None)
+    async with agentdb.connect(f"sqlite:///{tmp_path}/agent.db", settings=settings):
+        pass
+    before = names_in(tmp_path / "agent.db")
+    async with await look(url, settings=settings) as db:
+        for name in ("agent.db", "link", "agent.db-wal", "agent.db.key", "agent.db.migrate-lock", "x/../agent.db"):
+            with pytest.raises(InvalidInputError, match="of the database itself"):
+                await db.backup(tmp_path / name, overwrite=True)
+
+    assert names_in(tmp_path / "agent.db") == before
+    assert (tmp_path / "agent.db").read_bytes().startswith(b"SQLite format 3")
+
+
+async def test_a_service_backs_up_what_it_may_read(ready_place: Place, file: Path) -> None:
+    """A copy would show it the rest: it is refused on every engine."""
+    settings = configured(secret_key=KEY)
+    for kind in ("native", "portable"):
+        async with agentdb.connect(ready_place.url, settings=settings, skip_sync=True, service="gateway") as db:
+            with pytest.raises(AccessDeniedError, match=r"db\.backup"):
+                await db.backup(file, format=kind)
 
     assert names_in(file) == []
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
-from agentdb import ConflictError, StorageError, UnsupportedError
+from agentdb import ConflictError, InvalidInputError, StorageError, UnsupportedError
 from agentdb.database import look
 from agentdb.operations.archive import ArchiveWriter
 from agentdb.operations.manifest import BackupFormat, Manifest
@@ -146,9 +148,20 @@ async def test_other_files_are_no_backups(tmp_path: Path) -> None:
     (tmp_path / "a directory").mkdir()
     with zipfile.ZipFile(tmp_path / "any.zip", "w") as archive:
         archive.writestr("manifest.json", orjson.dumps({"format": "something else"}))
-    for name, told in (("a directory", "cannot be read"), ("missing", "cannot be read"), ("any.zip", "no backup")):
+    os.mkfifo(tmp_path / "a pipe")
+    names = {"a directory": "ordinary", "a pipe": "ordinary", "missing": "cannot be read", "any.zip": "no backup"}
+    for name, told in names.items():
         with pytest.raises(StorageError, match=told):
             await verify(tmp_path / name)
+    with pytest.raises(StorageError, match="ordinary"):
+        await verify("/dev/zero")
+
+
+@pytest.mark.parametrize("path", [5, None, b"agent.backup", "a\0b", "\ud800"])
+async def test_no_path_is_refused(path: Any) -> None:
+    for refused in (verify(path), restore(path, "sqlite:///new.db", settings=configured())):
+        with pytest.raises(InvalidInputError, match="A backup's file"):
+            await refused
 
 
 async def test_a_backup_that_is_killed_leaves_nothing_under_its_name(ready_place: Place, tmp_path: Path) -> None:

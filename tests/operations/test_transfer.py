@@ -241,6 +241,13 @@ async def test_memory_is_neither_source_nor_target(source: TemporaryDatabase, ta
             await agentdb.transfer(one, other, settings=source.settings)
 
 
+@pytest.mark.parametrize("url", [None, 5, b"sqlite:///a.db", "sqlite:///a%00b", "sqlite:///\udcff"])
+async def test_what_is_no_url_is_no_target(url: Any, source: TemporaryDatabase) -> None:
+    """None would be the configured database."""
+    with pytest.raises(ConfigurationError, match="database URL"):
+        await agentdb.transfer(source.url, url, settings=source.settings)
+
+
 @pytest.mark.parametrize("engines", [("sqlite", "sqlite")], indirect=True)
 async def test_a_source_that_is_not_ready_makes_no_target(
     source: TemporaryDatabase, target: str, tmp_path: Path, agent_db_factory: DatabaseFactory
