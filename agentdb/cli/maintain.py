@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
@@ -15,7 +15,9 @@ from agentdb.cli.progress import progress_shown
 from agentdb.config import Settings
 from agentdb.database import look
 from agentdb.engine import Target, resolve
-from agentdb.operations.maintenance import Maintenance
+
+if TYPE_CHECKING:
+    from agentdb.operations.maintenance import Maintenance
 
 Days: TypeAlias = Annotated[int | None, Parameter(negative="")]
 
