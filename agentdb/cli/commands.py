@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from cyclopts import Parameter
 
@@ -15,8 +15,10 @@ from agentdb.config import Settings
 from agentdb.database import connect, look
 from agentdb.engine import resolve
 from agentdb.engine.dialect import Target
+from agentdb.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from agentdb.database import Database
     from agentdb.lifecycle.seed import SeedReport
 
 Url: TypeAlias = Annotated[
@@ -27,6 +29,7 @@ Url: TypeAlias = Annotated[
         "DB_STORAGE, PGHOST or the default file of this user counts.",
     ),
 ]
+_LONGEST_NUMBER: Final = 20
 AsJson: TypeAlias = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
 
@@ -206,6 +209,20 @@ def place_rows(target: Target) -> list[tuple[str, str]]:
 def place_shown(target: Target) -> Table:
     """Which database a command worked on, for people."""
     return Table(place_rows(target))
+
+
+async def user_id_of(db: Database, user: str) -> int:
+    """The user whom an option names by number or e-mail address.
+
+    Raises:
+        NotFoundError: Nobody has that address.
+    """
+    if user.isdecimal() and len(user) < _LONGEST_NUMBER:
+        return int(user)
+    found = await db.access.find_user(email=user)
+    if found is None:
+        raise NotFoundError("user", user)
+    return found.id
 
 
 def _applied_shown(applied: tuple[str, ...]) -> list[str]:

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from agentdb.cli.asking import Yes, is_agreed
-from agentdb.cli.commands import AsJson, Url, place_data, place_shown
+from agentdb.cli.commands import AsJson, Url, place_data, place_shown, user_id_of
 from agentdb.cli.output import Table, answer
 from agentdb.cli.progress import progress_shown
 from agentdb.config import Settings
-from agentdb.database import Database, look
+from agentdb.database import look
 from agentdb.engine import resolve
-from agentdb.errors import NotFoundError
 
 if TYPE_CHECKING:
     from agentdb.operations.erasure import Erasure
@@ -81,7 +80,7 @@ def export_user(
 async def _erase(url: str | None, user: str) -> Erasure:
     with progress_shown() as told:
         async with await look(url) as db:
-            user_id = await _id_of(db, user)
+            user_id = await user_id_of(db, user)
             told("erase, and clear the files", 0, None)
             return await db.erase_user(user_id)
 
@@ -89,7 +88,7 @@ async def _erase(url: str | None, user: str) -> Erasure:
 async def _export(url: str | None, user: str, file: Path) -> dict[str, int]:
     with progress_shown() as told:
         async with await look(url) as db:
-            user_id = await _id_of(db, user)
+            user_id = await user_id_of(db, user)
             told("export", 0, None)
             return dict((await db.export_user(user_id, file)).rows)
 
@@ -98,16 +97,7 @@ async def _print(url: str | None, user: str) -> None:
     # It is whole before the first byte is printed; a file without a name ends with this process.
     with tempfile.TemporaryFile() as file:
         async with await look(url) as db:
-            await db.export_user(await _id_of(db, user), file)
+            await db.export_user(await user_id_of(db, user), file)
         file.seek(0)
         sys.stdout.flush()
         await asyncio.to_thread(shutil.copyfileobj, file, sys.stdout.buffer)
-
-
-async def _id_of(db: Database, user: str) -> int:
-    if user.isascii() and user.isdigit():
-        return int(user)
-    found = await db.access.find_user(email=user)
-    if found is None:
-        raise NotFoundError("user", user)
-    return found.id

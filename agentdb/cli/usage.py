@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 from pathlib import Path
@@ -14,11 +15,11 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from agentdb.cli.asking import UsageError
-from agentdb.cli.commands import AsJson, Url, place_data
+from agentdb.cli.commands import AsJson, Url, place_data, user_id_of
 from agentdb.cli.output import Table, answer, save
 from agentdb.database import Database, look
 from agentdb.engine.values import now
-from agentdb.errors import ConfigurationError, NotFoundError
+from agentdb.errors import ConfigurationError, InvalidInputError
 
 if TYPE_CHECKING:
     from agentdb.records import UsageTotals
@@ -91,7 +92,7 @@ async def usage(
             "since": begin,
             "until": end,
             "time_zone": time_zone,
-            "user_id": None if user is None else await _user_id(db, user),
+            "user_id": None if user is None else await user_id_of(db, user),
             "model": model,
             "agent_id": agent,
             "type": kind,
@@ -210,15 +211,6 @@ def _told_apart(names: Mapping[int, str | None]) -> dict[int, str]:
     return {number: f"{name} ({number})" if counts[name] > 1 else name for number, name in names.items() if name}
 
 
-async def _user_id(db: Database, user: str) -> int:
-    if user.isdecimal() and len(user) < 20:
-        return int(user)
-    found = await db.access.find_user(email=user)
-    if found is None:
-        raise NotFoundError("user", user)
-    return found.id
-
-
 def _zone(name: str) -> tzinfo:
     from agentdb.services.periods import zone_named
 
@@ -226,12 +218,23 @@ def _zone(name: str) -> tzinfo:
 
 
 def _in_zone(moment: datetime, zone: tzinfo) -> datetime:
-    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
+    with _in_calendar(moment):
+        return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
 
 
 def _days_before(end: datetime, zone: tzinfo) -> datetime:
-    day = end.astimezone(zone).date() - timedelta(days=_DAYS - 1)
+    with _in_calendar(end):
+        day = end.astimezone(zone).date() - timedelta(days=_DAYS - 1)
     return datetime.combine(day, time(), tzinfo=zone)
+
+
+@contextmanager
+def _in_calendar(moment: datetime) -> Iterator[None]:
+    try:
+        yield
+    except OverflowError:
+        told = f"A report lies inside the years 1 to 9999 of its zone, found {moment.isoformat()}."
+        raise InvalidInputError(told) from None
 
 
 def _picture_kind(plot: Path | None) -> str:

@@ -28,7 +28,8 @@ SELECT "id" FROM "Usage" WHERE "userID" IS NULL AND "createdAt" < :before ORDER 
 
 -- name: roll_up (postgres)
 -- The sums of these rows by day, before they are removed. A request counts with its last row of the day, in whichever
--- slice that is. With a pseudonym neither the user nor the caller's own words stay. Served by primary keys,
+-- slice that is. Amounts so large that their sum could leave its range stay alone. Rows without a time, which no report
+-- counts, have no day. With a pseudonym neither the user nor the caller's own words stay. Served by primary keys,
 -- Usage_userID_requestId_requestIndex_idx and Usage_messageID_idx.
 INSERT INTO "agentdb_usage_day" (
     "day", "userID", "pseudonym", "modelID", "type", "agentID", "inputTokens", "outputTokens", "cacheReadTokens",
@@ -46,6 +47,14 @@ FROM (
         COALESCE(us."cacheReadTokens", 0) AS "cacheReadTokens",
         COALESCE(us."cacheWriteTokens", 0) AS "cacheWriteTokens", COALESCE(us."cost", 0) AS "cost",
         CASE
+            WHEN us."inputTokens" NOT BETWEEN -1000000000000000 AND 1000000000000000
+                OR us."outputTokens" NOT BETWEEN -1000000000000000 AND 1000000000000000
+                OR us."cacheReadTokens" NOT BETWEEN -1000000000000000 AND 1000000000000000
+                OR us."cacheWriteTokens" NOT BETWEEN -1000000000000000 AND 1000000000000000
+                OR us."cost" NOT BETWEEN -100000 AND 100000
+            THEN us."id"
+        END AS "alone",
+        CASE
             WHEN us."requestId" IS NOT NULL THEN EXISTS (
                 SELECT 1 FROM "Usage" l
                 WHERE l."userID" = us."userID" AND l."requestId" = us."requestId" AND l."id" > us."id"
@@ -60,8 +69,9 @@ FROM (
         END AS "isContinued"
     FROM "Usage" us
     WHERE us."id" = ANY (ARRAY(SELECT CAST(one AS BIGINT) FROM jsonb_array_elements_text(CAST(:ids AS JSONB)) one))
+        AND us."createdAt" IS NOT NULL
 ) u
-GROUP BY u."day", u."userID", u."modelID", u."type", u."agentID";
+GROUP BY u."day", u."userID", u."modelID", u."type", u."agentID", u."alone";
 
 -- name: roll_up (sqlite)
 -- See above.
@@ -81,6 +91,14 @@ FROM (
         COALESCE(us."cacheReadTokens", 0) AS "cacheReadTokens",
         COALESCE(us."cacheWriteTokens", 0) AS "cacheWriteTokens", COALESCE(us."cost", 0) AS "cost",
         CASE
+            WHEN us."inputTokens" NOT BETWEEN -1000000000000000 AND 1000000000000000
+                OR us."outputTokens" NOT BETWEEN -1000000000000000 AND 1000000000000000
+                OR us."cacheReadTokens" NOT BETWEEN -1000000000000000 AND 1000000000000000
+                OR us."cacheWriteTokens" NOT BETWEEN -1000000000000000 AND 1000000000000000
+                OR us."cost" NOT BETWEEN -1000000000000000 AND 1000000000000000
+            THEN us."id"
+        END AS "alone",
+        CASE
             WHEN us."requestId" IS NOT NULL THEN EXISTS (
                 SELECT 1 FROM "Usage" l
                 WHERE l."userID" = us."userID" AND l."requestId" = us."requestId" AND l."id" > us."id"
@@ -94,9 +112,9 @@ FROM (
             ELSE FALSE
         END AS "isContinued"
     FROM "Usage" us
-    WHERE us."id" IN (SELECT one."value" FROM json_each(:ids) one)
+    WHERE us."id" IN (SELECT one."value" FROM json_each(:ids) one) AND us."createdAt" IS NOT NULL
 ) u
-GROUP BY u."date", u."userID", u."modelID", u."type", u."agentID";
+GROUP BY u."date", u."userID", u."modelID", u."type", u."agentID", u."alone";
 
 -- name: remove_usage (postgres)
 -- Rows whose sums are kept. Served by the primary key.
@@ -243,8 +261,9 @@ SELECT "id" FROM "Conversation" WHERE "userID" = :user_id ORDER BY "id" FOR UPDA
 SELECT "id" FROM "Conversation" WHERE "userID" = :user_id ORDER BY "id";
 
 -- name: usage_of_user
--- Served by Usage_userID_idx.
-SELECT "id" FROM "Usage" WHERE "userID" = :user_id LIMIT :limit;
+-- In the order in which requests went on, as they count with their last row. Served by Usage_userID_createdAt_idx or
+-- Usage_userID_idx.
+SELECT "id" FROM "Usage" WHERE "userID" = :user_id ORDER BY "createdAt", "id" LIMIT :limit;
 
 -- name: forget_user_of_days
 -- Sums stay without their user, and without the caller's own words. Served by agentdb_usage_day_userID_day_idx.

@@ -213,6 +213,29 @@ def test_wrong_usage_opens_nothing(cli: Command, tmp_path: Path) -> None:
     assert not (tmp_path / "missing.db").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--until", "0001-01-05"),
+        ("--until", "9999-12-31T23:00:00+00:00", "--time-zone", "Asia/Tokyo"),
+        ("--since", "0001-01-01T00:00:00+00:00", "--time-zone", "America/Lima"),
+        ("--user", "9" * 5000),
+    ],
+)
+def test_what_no_calendar_and_no_number_has_is_refused(cli: Command, spent: str, arguments: tuple[str, ...]) -> None:
+    done = cli("usage", *arguments, "--url", spent)
+
+    assert (done.code, done.out) == (1, "")
+    assert "defect" not in done.err
+
+
+def test_a_number_too_long_for_a_user_is_an_address(cli: Command, spent: str) -> None:
+    done = cli("export-user", "9" * 5000, "--url", spent)
+
+    assert (done.code, done.out) == (1, "")
+    assert "email is an address" in done.err
+
+
 def test_two_units_of_time_are_refused(cli: Command, spent: str) -> None:
     """With what goes together."""
     done = cli("usage", "--by", "day", "--by", "week", "--url", spent)

@@ -125,6 +125,24 @@ async def test_a_removed_day_counts_at_noon(agent_db: Database, users: list[User
     assert await report(by="hour", since=days_ago(9, 0), until=days_ago(9, 12)) == ()
 
 
+async def test_absurd_amounts_are_removed_too(agent_db: Database, users: list[User]) -> None:
+    """Of which two have no sum that the database could keep; so is a row without a time, when its user is erased."""
+    ada, bob = users[:2]
+    for user in (ada, ada, bob, bob, bob):
+        await agent_db.usage.record(user_id=user.id, model="mock-model", input_tokens=2**62)
+    with agent_db.use():
+        await Usage.filter(id=(await Usage.all().order_by("-id"))[0].id).update(created_at=None)
+        await Usage.filter(user_id=ada.id).update(created_at=days_ago(9))
+    done = await agent_db.maintain(keep_usage_days=7, check=False)
+    await agent_db.erase_user(bob.id)
+
+    assert done.usage_rows == 2
+    with agent_db.use():
+        kept = [(day.user_id, day.input_tokens, day.rows) for day in await UsageDay.all().order_by("id")]
+        assert kept == [*[(ada.id, 2**62, 1)] * 2, *[(None, 2**62, 1)] * 2]
+        assert await Usage.all().count() == 0
+
+
 # messages
 
 
