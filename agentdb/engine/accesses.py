@@ -1,50 +1,29 @@
 """What a statement does to which tables, read from its text, so that it can be refused before it is sent.
 
 It follows the keywords that name tables, not the whole grammar: what the engine itself would refuse need not be
-understood. A column is found where it is qualified, or quoted in a query of one table. Whatever a function does that a
-statement calls is not seen.
+understood. A column is certain where it is qualified, or quoted in a query of one table; any other name is a mention,
+for whoever knows which columns there are. Whatever a function does that a statement calls is not seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final, NamedTuple
 
-from agentdb.engine.lexemes import END, Lexeme, lexemes
-
-ALL: Final = "*"
-"""Every column."""
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_CHANGES_NO_SCHEMA: Final = _words(
-    "BEGIN COMMIT DELETE EXPLAIN INSERT PRAGMA RELEASE REPLACE ROLLBACK SAVEPOINT SELECT SET SHOW UPDATE VALUES WITH"
+from agentdb.engine.access_scopes import ALL, MENTION, Access, Scope
+from agentdb.engine.lexemes import (
+    BEFORE_ALL,
+    CHANGES_NO_SCHEMA,
+    END,
+    ENDS_TABLES,
+    INSERTS,
+    JOINS_QUERIES,
+    NO_ALIAS,
+    NO_COLUMN,
+    QUERIES,
+    Lexeme,
+    lexemes,
 )
-_ENDS_TABLES: Final = _words(
-    "EXCEPT GROUP HAVING INTERSECT LIMIT OFFSET ORDER RETURNING SELECT UNION VALUES WHERE WINDOW"
-)
-_NO_ALIAS: Final = _ENDS_TABLES | _words(
-    "CROSS DEFAULT DO FOR FULL INNER JOIN LATERAL LEFT NATURAL ON RIGHT SET TABLESAMPLE USING"
-)
-
-
-class Access(NamedTuple):
-    """What a statement does to a table.
-
-    Attributes:
-        verb: SELECT, INSERT, UPDATE, DELETE, LOCK for rows that are locked only, or whatever else a statement begins
-            with: it changes more than rows, and `table` is empty.
-        columns: Those that are read or updated, in lower case; empty if it does not matter which.
-    """
-
-    verb: str
-    table: str
-    columns: frozenset[str] = frozenset()
 
 
 @lru_cache(maxsize=1024)
@@ -53,44 +32,15 @@ def accesses(sql: str) -> frozenset[Access]:
     return frozenset(_Reader(sql).accesses())
 
 
-@dataclass(slots=True)
-class _Scope:
-    """What stands between two parentheses.
-
-    Attributes:
-        tables: By the names that they have here.
-        changed: The table that is written.
-        is_list: A comma comes before another table.
-        sets: A comma comes before another column to set.
-        verb: What is done to the table that comes next; empty if none does.
-    """
-
-    outer: _Scope | None = None
-    tables: dict[str, str] = field(default_factory=dict)
-    columns: list[tuple[str | None, str]] = field(default_factory=list)
-    changed: str = ""
-    is_list: bool = False
-    sets: bool = False
-    verb: str = ""
-
-    def table_called(self, name: str) -> str | None:
-        """The table that a name stands for, here or further out."""
-        return self.tables.get(name) or (self.outer.table_called(name) if self.outer else None)
-
-    @property
-    def read(self) -> set[str]:
-        """The tables that an unqualified column may belong to."""
-        return set(self.tables.values()) or (self.outer.read if self.outer else set())
-
-
 class _Reader:
     """Reads a text once, from its beginning to its end."""
 
     def __init__(self, sql: str) -> None:
         self._tokens = list(lexemes(sql))
         self._at = 0
-        self._scope = _Scope()
+        self._scope = Scope()
         self._scopes = [self._scope]
+        self._closed = ""  # the word before the parenthesis that was closed last
         self._found: set[Access] = set()
         self._named: set[str] = set()
         self._is_first = True
@@ -103,6 +53,9 @@ class _Reader:
             "SHARE": self._lock,
             "SET": self._set,
             "AS": self._as,
+            "TABLE": self._table,
+            "CONFLICT": self._after_insert,
+            "RETURNING": self._after_insert,
         }
 
     def accesses(self) -> set[Access]:
@@ -119,40 +72,65 @@ class _Reader:
 
     def _begin(self, token: Lexeme) -> None:
         self._is_first = False
-        if token.word not in _CHANGES_NO_SCHEMA and token.text != ";":
+        if token.word not in CHANGES_NO_SCHEMA and token.text != ";":
             self._found.add(Access(token.word, ""))
 
     def _read_mark(self, token: Lexeme) -> None:
         scope = self._scope
         if token.text == "(":
-            self._scope = _Scope(scope, verb=scope.verb)
-            self._scopes.append(self._scope)
-            scope.verb = ""
+            self._enter(scope.inner(self._before().word, is_query=self._peek().word in QUERIES))
         elif token.text == ")":
-            self._scope = scope.outer or scope
+            self._closed, self._scope = scope.opener, scope.outer or scope
         elif token.text == ";":
-            self._scope, self._is_first = _Scope(), True
-            self._scopes.append(self._scope)
+            self._is_first = True
+            self._enter(Scope())
         elif token.text == ",":
             scope.verb = "SELECT" if scope.is_list else ""
             if scope.sets:
                 self._read_targets()
-        elif token.text == ALL and self._before().text.upper() in ("SELECT", "DISTINCT", "ALL", "RETURNING", ","):
+        elif token.text == "?" and scope.verb in ("INSERT", "UPDATE", "DELETE"):
+            self._found.add(Access(scope.verb, ""))  # SQLite takes a text for the name of a table
+        elif token.text == ALL and (self._is_after_list() or self._before().text.upper() in BEFORE_ALL):
             scope.columns.append((None, ALL))
 
     def _read_name(self, token: Lexeme) -> None:
         scope = self._scope
-        if token.word in _ENDS_TABLES:
+        if token.word in ENDS_TABLES:
             scope.is_list, scope.sets, scope.verb = False, False, ""
-        elif token.word in self._words:
+            scope.orders = token.word == "ORDER"
+        if token.word in self._words:
             self._words[token.word]()
         elif scope.verb and token.word not in ("ONLY", "LATERAL"):
             self._read_table(token)
         elif self._peek().text == ".":
+            self._read_qualified(token)
+        elif token.word not in NO_COLUMN:
+            self._read_column(token)
+
+    def _read_qualified(self, token: Lexeme) -> None:
+        self._next()
+        name = self._next()
+        if self._peek().text == ".":  # it was a schema
             self._next()
-            scope.columns.append((token.name, self._next().name))
+            token, name = name, self._next()
+        self._scope.columns.append((token.name, name.name))
+
+    def _read_column(self, token: Lexeme) -> None:
+        """A name that stands alone; a function's is none."""
+        scope, before = self._scope, self._before()
+        if before.text == ":" or (not token.is_quoted and self._peek().text == "("):
+            return
+        is_alias = before.is_quoted or before.text in ("?", ")") or before.word == "END"
+        if is_alias and not self._is_after_list():
+            self._named.add(token.name)
         elif token.is_quoted and token.name not in self._named:
             scope.columns.append((None, token.name))
+        elif not scope.orders or token.name not in self._named:
+            scope.mentions.add(token.name)
+
+    def _is_after_list(self) -> bool:
+        """Whether the list of DISTINCT ON ended just now, after which columns come."""
+        return self._before().text == ")" and self._closed == "ON"
 
     def _read_table(self, token: Lexeme) -> None:
         scope, verb = self._scope, self._scope.verb
@@ -163,15 +141,16 @@ class _Reader:
         if self._peek().text == "(" and verb != "INSERT":
             return  # a function
         table = token.name
-        scope.tables[table] = table
+        names = scope.into if verb == "INSERT" else scope.tables
+        names[table] = table
         if verb != "UPDATE":  # which is told by its columns
             self._found.add(Access(verb, table))
         if verb != "SELECT":
             scope.changed = table
         if self._peek().word == "AS":
             self._next()
-        if self._peek().is_name and self._peek().word not in _NO_ALIAS:
-            scope.tables[self._next().name] = table
+        if self._peek().is_name and self._peek().word not in NO_ALIAS:
+            names[self._next().name] = table
         if verb == "INSERT" and self._peek().text == "(":
             self._skip_list()
 
@@ -182,7 +161,23 @@ class _Reader:
         self._scope.is_list = True
         self._scope.verb = "DELETE" if self._before().word == "DELETE" else "SELECT"
 
+    def _table(self) -> None:
+        """TABLE is short for SELECT * FROM."""
+        if self._before().text == "(" or self._before().word in JOINS_QUERIES:
+            self._scope.verb = "SELECT"
+            self._scope.columns.append((None, ALL))
+
+    def _after_insert(self) -> None:
+        if self._scope.into:
+            self._enter(self._scope.after_insert())
+
+    def _enter(self, scope: Scope) -> None:
+        self._scope = scope
+        self._scopes.append(scope)
+
     def _into(self) -> None:
+        if self._before().word not in INSERTS:
+            self._found.add(Access("SELECT INTO", ""))
         self._scope.verb = "INSERT"
 
     def _update(self) -> None:
@@ -232,22 +227,33 @@ class _Reader:
     def _resolve(self) -> None:
         """Find out which columns belong to which tables, all of which are known by now."""
         read: dict[str, set[str]] = {}
+        mentioned: dict[str, set[str]] = {}
         for scope in self._scopes:
             for qualifier, column in scope.columns:
-                for table in self._tables_of(scope, qualifier, column):
-                    read.setdefault(table, set()).add(column)
+                tables = self._tables_of(scope, qualifier, column)
+                is_told = qualifier is not None or column == ALL
+                # A name that a query gives may be that of a column of its result.
+                is_certain = is_told or (len(tables) == 1 and column not in self._named)
+                for table in tables:
+                    (read if is_certain else mentioned).setdefault(table, set()).add(column)
+            for name in scope.mentions:
+                for table in scope.read:
+                    mentioned.setdefault(table, set()).add(name)
+                row = scope.table_called(name)
+                if row is not None:  # a whole row as one value
+                    mentioned.setdefault(row, set()).add(ALL)
         for table, columns in read.items():
             self._found.discard(Access("SELECT", table))
             self._found.add(Access("SELECT", table, frozenset(columns)))
+        for table, columns in mentioned.items():
+            self._found.add(Access(MENTION, table, frozenset(columns)))
 
-    def _tables_of(self, scope: _Scope, qualifier: str | None, column: str) -> set[str]:
+    def _tables_of(self, scope: Scope, qualifier: str | None, column: str) -> set[str]:
         if qualifier is not None:
             table = scope.table_called(qualifier)
             return {table} if table else set()
-        tables = scope.read
-        if column == ALL:
-            return tables
-        return tables if len(tables) == 1 and column not in tables else set()
+        row = scope.table_called(column)
+        return scope.read if row is None else {row}
 
     def _next(self) -> Lexeme:
         token = self._peek()

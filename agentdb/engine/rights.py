@@ -6,11 +6,12 @@ means harm the rights of its PostgreSQL role hold, which `agentdb grants` prints
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from agentdb.engine.accesses import Access, accesses
+from agentdb.engine.access_scopes import ALL, MENTION, Access
+from agentdb.engine.accesses import accesses
 from agentdb.errors import AccessDeniedError
 
 Columns: TypeAlias = frozenset[str] | None
@@ -31,6 +32,7 @@ class Rights:
         reads: Tables that are read, and which columns.
         updates: Tables in which columns are updated, and rows locked.
         writes: Tables whose rows are made, changed and deleted.
+        columns_of: All columns of a table. It is asked only where the text of a statement leaves open what it reads.
     """
 
     service: str
@@ -39,6 +41,7 @@ class Rights:
     reads: Mapping[str, Columns]
     updates: Mapping[str, Columns]
     writes: frozenset[str]
+    columns_of: Callable[[str], frozenset[str]]
 
     def check(self, sql: str) -> None:
         """
@@ -48,8 +51,8 @@ class Rights:
         refused = [access for access in accesses(sql) if not self._allows(access)]
         if refused:
             # What it would have changed says more than what it would have read for that.
-            verb = min((access.verb for access in refused), key=lambda verb: (verb == _READS, verb))
-            tables = {access.table for access in refused if access.verb == verb and access.table}
+            verb = min((_told(access) for access in refused), key=lambda verb: (verb == _READS, verb))
+            tables = {access.table for access in refused if _told(access) == verb and access.table}
             raise self.refusal(verb, tuple(self.tables[table] for table in sorted(tables)))
 
     def denied(self, what: Literal["read", "write"], places: Iterable[str]) -> tuple[str, ...]:
@@ -87,7 +90,19 @@ class Rights:
             return True
         if access.verb == _READS:
             return _covers(self.reads, access)
+        if access.verb == MENTION:
+            return self._allows_mention(access)
         return access.verb in _CHANGES and _covers(self.updates, access)
+
+    def _allows_mention(self, access: Access) -> bool:
+        if self.reads.get(access.table, frozenset()) is None:
+            return True
+        columns = access.columns & (self.columns_of(access.table) | {ALL})
+        return _covers(self.reads, Access(_READS, access.table, columns))
+
+
+def _told(access: Access) -> str:
+    return _READS if access.verb == MENTION else access.verb
 
 
 def _covers(rights: Mapping[str, Columns], access: Access) -> bool:

@@ -102,7 +102,10 @@ def _new_unique_keys(found: Schema, expected: Schema) -> Iterator[tuple[str, tup
 async def _duplicates(
     fetch: Fetch, table: str, columns: Sequence[str], changed: dict[int, str | None]
 ) -> list[Obstacle]:
-    keys = [f"""NULLIF("row"."{column}"::text, '')""" for column in columns]
+    # An empty API key becomes null; an empty name stays.
+    keys = [
+        f"""NULLIF(btrim("row"."{column}"), '')""" if column == "apiKey" else f'"row"."{column}"' for column in columns
+    ]
     source, values = f'"{table}" AS "row"', list[Any]()
     if changed:
         keys = ['CASE WHEN "new"."id" IS NULL THEN "row"."email" ELSE "new"."email" END']

@@ -71,6 +71,7 @@ class Ownership:
             reads=_lowered(owned.readable),
             updates=_lowered(owned.updatable),
             writes=frozenset(table.lower() for table in owned.writes),
+            columns_of=_columns_of,
         )
 
     def _owners(self) -> Mapping[str, tuple[str, ...]]:
@@ -145,6 +146,14 @@ def _lowered(rights: Mapping[str, tuple[str, ...] | None]) -> Mapping[str, Colum
         table.lower(): None if columns is None else frozenset(column.lower() for column in columns)
         for table, columns in rights.items()
     }
+
+
+def _columns_of(table: str) -> frozenset[str]:
+    """The columns of one of our tables; both in lower case."""
+    from agentdb.models import INTERNAL_TABLES, TABLES  # 100 ms, for the few that need it
+
+    model = {**TABLES, **INTERNAL_TABLES}.get(_NAMES[table])
+    return frozenset(column.lower() for column in model._meta.db_fields) if model else frozenset()
 
 
 def _refused(file: Path | None, why: str) -> ConfigurationError:

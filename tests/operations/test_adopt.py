@@ -277,6 +277,19 @@ async def test_what_has_to_be_decided_stops_it(original: Place) -> None:
     assert await catalogue(original) == made
 
 
+async def test_empty_names_are_equal_and_empty_keys_are_none(original: Place) -> None:
+    """What a repair makes null stops nothing, and no unique index is met by surprise."""
+    await run_scripts(original, """INSERT INTO "User" ("id", "apiKey") VALUES (7, ' '), (8, ' '), (9, ''), (10, '')""")
+    assert (await adopted(original, apply=False)).obstacles == ()
+
+    await run_scripts(original, """INSERT INTO "Provider" ("id", "name") VALUES (7, ''), (8, '')""")
+    (obstacle,) = (await adopted(original, apply=False)).obstacles
+    assert (obstacle.table, obstacle.rows, obstacle.sample) == ("Provider", 2, (7, 8))
+
+    await run_scripts(original, """DELETE FROM "Provider" WHERE "id" = 8""")
+    assert (await adopted(original)).is_needed
+
+
 async def test_a_text_that_looks_like_a_number_is_none(original: Place) -> None:
     """An exponent inside a string stops nothing."""
     await original.rows(

@@ -172,6 +172,56 @@ async def test_the_owners_verbs_show_no_service_what_it_may_not_read(
                 await snapshot.rows('SELECT "content" FROM "Message"')
 
 
+_REFUSED = (
+    'SELECT content FROM "Message"',
+    'SELECT "id", content FROM "Message" m WHERE "id" = 1',
+    'SELECT m FROM "Message" m',
+    'SELECT to_jsonb("Message") FROM "Message"',
+    'SELECT (m).* FROM "Message" m',
+    'SELECT "content" FROM "Usage" u JOIN "Message" m ON u."messageID" = m."id"',
+    'SELECT m."content" FROM ("Message" m JOIN "Usage" u ON TRUE)',
+    'SELECT DISTINCT ON (1) "content" FROM "Message"',
+    'SELECT 1 AS "content" FROM "Message" WHERE "content" IS NOT NULL',
+    'SELECT "public"."Message"."content" FROM "public"."Message"',
+    'INSERT INTO "Usage" ("type") SELECT "content" FROM "Message"',
+    'INSERT INTO "Usage" ("type") VALUES (1) RETURNING (SELECT "content" FROM "Message")',
+    'SELECT "id" FROM "Message" UNION TABLE "Prompt"',
+    'WITH all_of_it AS (TABLE "Message") SELECT 1 FROM all_of_it',
+    'SELECT * INTO copies FROM "Usage"',
+    "DELETE FROM 'User'",
+    'UPDATE "User" SET "remaining" = (SELECT 1), email = 2',
+    'EXPLAIN ANALYZE DELETE FROM "User"',
+)
+_ALLOWED = (
+    'SELECT COUNT("id") "title" FROM "Conversation" GROUP BY "userID" ORDER BY "title"',
+    'SELECT "Message"."id" "content" FROM "Message"',
+    'SELECT CASE WHEN "id" = 1 THEN 2 END "content" FROM "Message"',
+    'SELECT "total" FROM (SELECT COUNT("id") AS "total" FROM "Message") x JOIN "Message" m ON TRUE',
+    'SELECT "email", "cost" FROM "User" u JOIN "Usage" us ON us."userID" = u."id"',
+    'SELECT "email", "conversationID" FROM "User" u JOIN "Message" m ON TRUE',
+    'INSERT INTO "Usage" ("userID") SELECT "id" FROM "Conversation" RETURNING "cost", "type"',
+    'INSERT INTO "Usage" ("id") VALUES (1) ON CONFLICT ("id") DO UPDATE SET "type" = excluded."type", "cost" = 0',
+    'WITH gone AS (DELETE FROM "Usage" RETURNING *) SELECT * FROM gone',
+)
+
+
+@pytest.mark.parametrize("sql", _REFUSED)
+def test_what_the_gateway_may_not_do_is_found_however_it_is_written(sql: str) -> None:
+    """It reads some columns of messages, and updates some of users."""
+    gateway = read_ownership().rights("gateway")
+    assert gateway is not None
+    with pytest.raises(AccessDeniedError):
+        gateway.check(sql)
+
+
+@pytest.mark.parametrize("sql", _ALLOWED)
+def test_what_the_gateway_may_do_is_not_taken_for_something_else(sql: str) -> None:
+    """Such as a name that Tortoise gives to a column of the result."""
+    gateway = read_ownership().rights("gateway")
+    assert gateway is not None
+    gateway.check(sql)
+
+
 @in_every_way
 async def test_the_hot_paths_work_with_these_rights(agent_db_factory: DatabaseFactory, way: Way) -> None:
     """Merged, repeated and locking writes too, which are outside of any transaction here."""

@@ -23,7 +23,7 @@ CASES = {
     'SELECT u.* FROM "Agent" a, "User" AS u WHERE a."id" = u."id"': {"SELECT agent id", "SELECT user * id"},
     'SELECT "User"."email" FROM "User"': {"SELECT user email"},
     'SELECT "email" AS "apiKey" FROM "User" ORDER BY "apiKey"': {"SELECT user email"},
-    'SELECT "apiKey" AS "apiKey" FROM "Provider"': {"SELECT provider apikey"},
+    'SELECT "apiKey" AS "apiKey" FROM "Provider"': {"MENTION provider apikey", "SELECT provider"},
     "SELECT * FROM user": {"SELECT user *"},
     'SELECT * FROM main."User"': {"SELECT user *"},
     "SELECT * FROM [User]": {"SELECT user *"},
@@ -36,6 +36,7 @@ CASES = {
     "SELECT 1 FROM json_each(:ids)": set(),
     'WITH gone AS (DELETE FROM "Usage" RETURNING "id") SELECT * FROM gone': {
         "DELETE usage",
+        "MENTION gone * gone",
         "SELECT gone *",
         "SELECT usage id",
     },
@@ -67,6 +68,26 @@ CASES = {
     'DROP TABLE "User"': {"DROP"},
     'SELECT 1; TRUNCATE "User"': {"TRUNCATE"},
     "DO $$ BEGIN END $$": {"DO"},
+    'SELECT email FROM "User"': {"MENTION user email", "SELECT user"},
+    'SELECT "email" FROM "User" u JOIN "Agent" a ON TRUE': {
+        "MENTION agent email",
+        "MENTION user email",
+        "SELECT agent",
+        "SELECT user",
+    },
+    'SELECT COUNT("id") "email" FROM "User" ORDER BY "email"': {"SELECT user id"},
+    'SELECT DISTINCT ON ("id") "email" FROM "User"': {"SELECT user email id"},
+    'SELECT to_jsonb(u) FROM "User" u': {"MENTION user * u", "SELECT user"},
+    'SELECT "public"."User"."email" FROM "public"."User"': {"SELECT user email"},
+    'SELECT u."email" FROM ("User" u JOIN "Agent" a ON TRUE)': {"SELECT agent", "SELECT user email"},
+    'SELECT 1 UNION TABLE "User"': {"SELECT user *"},
+    'INSERT INTO "Role" ("name") SELECT "email" FROM "User" RETURNING "id"': {
+        "INSERT role",
+        "SELECT role id",
+        "SELECT user email",
+    },
+    'SELECT "email" INTO copies FROM "User"': {"INSERT copies", "SELECT INTO", "SELECT user email"},
+    "DELETE FROM 'User'": {"DELETE"},
 }
 
 
