@@ -81,7 +81,10 @@ def _places(settings: Settings, first: str | None, second: str | None, *, from_e
     from agentdb.cli.wizard import Wizard  # which few calls need
 
     wizard = Wizard(settings)
-    return Places(None if from_env else wizard.source(), wizard.target()), True
+    try:
+        return Places(None if from_env else wizard.source(), wizard.target()), True
+    except EOFError:  # Ctrl-D
+        raise UsageError("The questions were not answered. Nothing was changed.") from None
 
 
 def _is_confirmed(settings: Settings, places: Places, *, replace: bool, has_asked: bool) -> bool:

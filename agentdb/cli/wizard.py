@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.prompt import IntPrompt, Prompt
@@ -38,9 +39,9 @@ class Wizard:
             self._console.print(f"  {name:8}  {kind}", markup=False)
         kind = Prompt.ask("Move to", console=self._console, choices=list(_KINDS))
         if kind == "sqlite":
-            return f"sqlite:///{Path(self._text('File', default='agentdb.db')).expanduser().absolute()}"
+            return f"sqlite:///{self._place('File', default='agentdb.db')}"
         if kind == "embedded":
-            return f"postgresql+embedded:///{Path(self._text('Directory')).expanduser().absolute()}"
+            return f"postgresql+embedded:///{self._place('Directory')}"
         return self._server()
 
     def _server(self) -> str:
@@ -52,6 +53,10 @@ class Wizard:
             password=self._password(),
             database=self._text("Database", default=known.pgdatabase or "agentdb"),
         )
+
+    def _place(self, question: str, *, default: str | None = None) -> str:
+        """A path as a URL has it, whatever characters it has."""
+        return quote(str(Path(self._text(question, default=default)).expanduser().absolute()))
 
     def _password(self) -> str | None:
         question = "Password (not shown; Enter for none)"

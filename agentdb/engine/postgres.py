@@ -241,7 +241,8 @@ class PostgresDialect(Dialect):
         # Limits that an administrator gave the role are meant for queries and for those who forget a transaction.
         return (
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
-            "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+            "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; "
+            f"{AS_LONG_AS_IT_TAKES}"
         )
 
     def begin(self, isolation: str | None) -> str:
@@ -252,6 +253,11 @@ class PostgresDialect(Dialect):
 
         return translated(error)
 
+
+AS_LONG_AS_IT_TAKES: Final = (
+    "SELECT set_config('transaction_timeout', '0', true) WHERE current_setting('server_version_num')::int >= 170000"
+)
+"""Takes an administrator's limit off the transaction that it stands in; older servers know no such limit."""
 
 dialect: Final = PostgresDialect()
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from agentdb.engine.client import Client
-from agentdb.engine.postgres import PostgresTarget
+from agentdb.engine.postgres import AS_LONG_AS_IT_TAKES, PostgresTarget
 from agentdb.engine.postgres_client import PostgresClient
 from agentdb.errors import UnavailableError
 
@@ -57,7 +57,7 @@ async def work(client: Client) -> AsyncIterator[None]:
     async with client.transaction(isolation="read committed", is_patient=True):
         # A limit that an administrator gave the role is meant for queries. One on waiting for locks stays: services
         # queue behind a migration that waits.
-        await client.execute_script("SET LOCAL statement_timeout = 0")
+        await client.execute_script(f"SET LOCAL statement_timeout = 0; {AS_LONG_AS_IT_TAKES}")
         await client.fetch("SELECT pg_advisory_xact_lock($1)", [_WORK_LOCK])
         yield
 
@@ -76,6 +76,7 @@ async def _begin(connection: Any, timeout_s: float, *, waits: bool) -> None:
         await connection.execute("SELECT set_config('lock_timeout', $1, true)", f"{int(timeout_s * 1000)}")
         # It sits idle while the migration runs on another connection.
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        await connection.execute(AS_LONG_AS_IT_TAKES)
         if waits:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             return

@@ -204,13 +204,25 @@ def test_on_a_terminal_it_asks(on_terminal: Callable[..., Terminal], source: str
     terminal = on_terminal("transfer")
     terminal.answer("from another URL", source)
     terminal.answer("Move to", "sqlite")
-    terminal.answer("File", f"{tmp_path}/target.db")
-    terminal.answer("target.db?", "y")
+    terminal.answer("File", f"{tmp_path}/100%41 sure?.db")
+    terminal.answer("sure?.db?", "y")
     code, out = terminal.ended()
 
     assert code == 0, terminal.seen
+    assert (tmp_path / "100%41 sure?.db").exists()
     assert "The target is ready." in out
     assert "Move to" not in out
+
+
+def test_who_ends_the_questions_changes_nothing(on_terminal: Callable[..., Terminal], source: str) -> None:
+    """By Ctrl-D."""
+    terminal = on_terminal("transfer")
+    terminal.answer("from another URL", source)
+    terminal.answer("Move to", "\x04", is_hidden=False)
+    code, _ = terminal.ended()
+
+    assert code == 2, terminal.seen
+    assert "not answered" in terminal.seen
 
 
 def test_the_wizard_names_a_server(
@@ -229,5 +241,6 @@ def test_the_wizard_names_a_server(
     code, out = terminal.ended()
 
     assert code == 1, terminal.seen
-    assert out == "Nothing was changed.\n"
+    assert out == ""
+    assert "Nothing was changed." in terminal.seen
     assert "p:w" not in terminal.seen

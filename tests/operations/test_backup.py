@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -328,6 +329,20 @@ async def test_logs_of_a_database_that_is_gone_do_not_count(ready_place: Place, 
     await restored(file, Place(f"sqlite:///{target}", target))
 
     assert await facts_of(f"sqlite:///{target}") == await facts_of(ready_place.url)
+
+
+async def test_a_limit_on_transactions_ends_no_backup(server_places: Places, file: Path) -> None:
+    """An administrator's, which is meant for services."""
+    place = server_places.ready()
+    await place.rows(f'ALTER DATABASE "{place.url.rpartition("/")[2]}" SET transaction_timeout = 400')
+    waits = iter([0.5])
+
+    def wait_once(what: str, done: int, total: int | None) -> None:
+        time.sleep(next(waits, 0))
+
+    taken = await backed_up(place, file, format="portable", told=wait_once)
+
+    assert taken.tables["Role"].rows == 3
 
 
 async def test_without_pg_dump_it_is_portable(
