@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -251,6 +252,27 @@ def test_a_picture_without_matplotlib(cli: Command, sqlite_url: str, monkeypatch
 
     assert (done.code, done.out) == (1, "")
     assert done.err.splitlines()[1] == 'Install it with: pip install "agentdb[plots]"'
+
+
+def test_a_name_commands_no_terminal(cli: Command, sqlite_url: str, tmp_path: Path) -> None:
+    """Agents are named by their users; what an operator sees of them is text, and a picture stays XML."""
+    asyncio.run(name_badly(sqlite_url))
+    drawn = cli("usage", "--by", "agent", "--chart", "--plot", str(tmp_path / "a.svg"), "--url", sqlite_url)
+    listed = cli("usage", "--by", "agent", "--json", "--url", sqlite_url)
+
+    assert drawn.code == 0
+    assert drawn.out.count("red\ufffd[2Jalert") == 3
+    assert "\x1b" not in drawn.out
+    assert "red\x1b[2Jalert" in [group["agent"] for group in json.loads(listed.out)["groups"]]
+    assert ET.fromstring((tmp_path / "a.svg").read_bytes()).tag.endswith("svg")
+
+
+async def name_badly(url: str) -> None:
+    """An agent, so that its name would clear the screen."""
+    async with agentdb.connect(url, skip_sync=False, settings=Settings.load(env_file=None)) as db:
+        user = await db.access.create_user(email="ada@example.org")
+        agent = await db.agents.create(name="red\x1b[2Jalert", user_id=user.id)
+        await db.usage.record(user_id=user.id, model="mock-model", input_tokens=10**9, agent_id=agent.id)
 
 
 # charts
