@@ -319,6 +319,16 @@ def test_what_is_too_much_for_a_chart_is_one_part() -> None:
     assert sum(tokens.sums) == 3 * (MOST_BARS + 5)
 
 
+def test_groups_of_one_name_are_one_bar() -> None:
+    """As those of erased users are; it stands where its sum belongs."""
+    amounts = (("ada", 3), ("no user", 2), ("no user", 2))
+    groups = [Group(name, totals(cost_usd=Decimal(cost), input_tokens=cost)) for name, cost in amounts]
+    costs, tokens = charts_of(groups, by=["user"], unit=None, zone=UTC)
+
+    assert (costs.labels, costs.sums) == (("no user", "ada"), (4, 3))
+    assert (tokens.labels, tokens.sums) == (("no user", "ada"), (4, 3))
+
+
 def test_bars_are_as_long_as_their_amounts() -> None:
     """To an eighth of a character; parts fill the bar of their sum."""
     chart = Chart("Cost", ("a", "b", "c"), {"cost": (Decimal(8), Decimal(1), Decimal(0))}, False, 4)
