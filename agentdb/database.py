@@ -289,7 +289,7 @@ class Database:
 
         Raises:
             NotFoundError: No such user.
-            InvalidInputError: `user_id` is no int.
+            InvalidInputError: `user_id` is no int, or `file` no such file.
             StorageError: There is such a file already, or it cannot be written.
             SchemaError: The database is not at this package's newest migration.
         """

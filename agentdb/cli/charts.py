@@ -69,7 +69,7 @@ def charts_of(groups: Sequence[Group], *, by: Sequence[str], unit: Unit | None, 
     """
     told = " and ".join(by)
     if unit is None:
-        labels = _cut([group.name for group in groups], MOST_BARS)
+        labels = _cut(_dearest(groups), MOST_BARS)
         costs = {"cost": _summed(((group.name, group.totals.cost_usd) for group in groups), labels)}
         tokens = _tokens(((group.name, group.totals) for group in groups), labels)
     else:
@@ -88,11 +88,16 @@ def _labels(groups: Sequence[Group], unit: Unit, zone: tzinfo) -> tuple[str, ...
     return tuple(one.label for one in periods(min(starts), max(starts) + timedelta.resolution, unit, zone))
 
 
-def _costs_in_time(groups: Sequence[Group], labels: Sequence[str]) -> dict[str, tuple[Amount, ...]]:
+def _dearest(groups: Sequence[Group]) -> list[str]:
+    """The names, each once: all whose user was erased have the same."""
     spent: dict[str, Decimal] = {}
     for group in groups:
         spent[group.name] = spent.get(group.name, Decimal(0)) + group.totals.cost_usd
-    names = _cut(sorted(spent, key=lambda name: -spent[name]), MOST_PARTS)
+    return sorted(spent, key=lambda name: -spent[name])
+
+
+def _costs_in_time(groups: Sequence[Group], labels: Sequence[str]) -> dict[str, tuple[Amount, ...]]:
+    names = _cut(_dearest(groups), MOST_PARTS)
     rest = names[-1]
     return {
         name or "cost": _summed(

@@ -21,6 +21,8 @@ from agentdb.telemetry import redact
 _NARROWEST: Final = 16
 """A text in a narrower column is no text any more."""
 
+_COMMANDS: Final = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\ufffd")
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -127,6 +129,11 @@ def _is_numeric(table: Table, position: int) -> bool:
     return bool(table.headings) and all(isinstance(row[position], (int, Decimal)) for row in table.rows)
 
 
+def printable(text: str) -> str:
+    """A name that users chose, without what would command a terminal."""
+    return text.translate(_COMMANDS)
+
+
 def _text(value: Any) -> str:
     # Decimal's own text may be 0E-10.
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+    return f"{value:f}" if isinstance(value, Decimal) else printable(str(value))

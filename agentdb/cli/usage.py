@@ -16,7 +16,7 @@ from rich.console import Console
 
 from agentdb.cli.asking import UsageError
 from agentdb.cli.commands import AsJson, Url, place_data, user_id_of
-from agentdb.cli.output import Table, answer, save
+from agentdb.cli.output import Table, answer, printable, save
 from agentdb.database import Database, look
 from agentdb.engine.values import now
 from agentdb.errors import ConfigurationError, InvalidInputError
@@ -171,7 +171,9 @@ class _Lines:
     def charts(self) -> Sequence[Any]:
         from agentdb.cli.charts import Group, charts_of
 
-        groups = [Group(" / ".join(self.names.of(one, kind) for kind in self.kinds), one) for one in self.found]
+        groups = [
+            Group(printable(" / ".join(self.names.of(one, kind) for kind in self.kinds)), one) for one in self.found
+        ]
         return charts_of(groups, by=self.by, unit=self.unit, zone=self.zone)
 
     def draw(self, console: Console) -> None:

@@ -29,7 +29,7 @@ from agentdb.engine.misread import reading
 from agentdb.engine.private_files import create_private
 from agentdb.engine.steps import Query
 from agentdb.engine.values import now
-from agentdb.errors import NotFoundError, StorageError
+from agentdb.errors import InvalidInputError, NotFoundError, StorageError
 from agentdb.lifecycle.start import check_at_head, head
 from agentdb.models import INTERNAL_TABLES, TABLES
 from agentdb.operations.erasure import check_user_id
@@ -78,11 +78,20 @@ class Exporter:
         return done
 
     async def to_file(self, user_id: int, file: BinaryIO) -> Export:
-        """Write into an open file, from its present place on. It can be sought in, as it is begun anew if need be."""
+        """Write into an open file, from its present place on. It can be sought in, as it is begun anew if need be.
+
+        Raises:
+            InvalidInputError: It is no such file.
+            StorageError: It cannot be written.
+        """
         check_user_id(user_id)
+        start = _start(file)
         await check_at_head(self._session)
-        start = file.tell()
-        return await self._session.query(partial(self._written, user_id, file, start), timeout_s=_PATIENCE_S)
+        try:
+            return await self._session.query(partial(self._written, user_id, file, start), timeout_s=_PATIENCE_S)
+        except OSError as error:
+            name = getattr(file, "name", None)  # a number for one without a name
+            raise _unwritten(name if isinstance(name, str) else "The file", error) from error
 
     def _written(self, user_id: int, file: BinaryIO, start: int) -> Steps[Export]:
         file.seek(start)
@@ -135,7 +144,20 @@ def _made(path: Path) -> BinaryIO:
     raise StorageError(f"{path} is there already. Name another file, or remove it.", reason="read-only")
 
 
-def _unwritten(path: Path, error: OSError) -> StorageError:
+def _start(file: Any) -> int:
+    """The place of a file that can be written and sought in, asked of the file itself: many kinds are none of io's."""
+    try:
+        file.write(b"")
+        start = file.tell()
+        file.seek(start)
+    except (AttributeError, TypeError, ValueError, OSError) as error:
+        raise InvalidInputError(
+            f"file is a path, or a file open for bytes that can be sought in, found {type(file).__name__}."
+        ) from error
+    return int(start)
+
+
+def _unwritten(path: object, error: OSError) -> StorageError:
     reason: Literal["full", "read-only"] = "full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "read-only"
     return StorageError(f"{path} cannot be written: {error.strerror}.", reason=reason)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -253,6 +254,27 @@ def test_a_picture_without_matplotlib(cli: Command, sqlite_url: str, monkeypatch
     assert done.err.splitlines()[1] == 'Install it with: pip install "agentdb[plots]"'
 
 
+def test_a_name_commands_no_terminal(cli: Command, sqlite_url: str, tmp_path: Path) -> None:
+    """Agents are named by their users; what an operator sees of them is text, and a picture stays XML."""
+    asyncio.run(name_badly(sqlite_url))
+    drawn = cli("usage", "--by", "agent", "--chart", "--plot", str(tmp_path / "a.svg"), "--url", sqlite_url)
+    listed = cli("usage", "--by", "agent", "--json", "--url", sqlite_url)
+
+    assert drawn.code == 0
+    assert drawn.out.count("red\ufffd[2Jalert") == 3
+    assert "\x1b" not in drawn.out
+    assert "red\x1b[2Jalert" in [group["agent"] for group in json.loads(listed.out)["groups"]]
+    assert ET.fromstring((tmp_path / "a.svg").read_bytes()).tag.endswith("svg")
+
+
+async def name_badly(url: str) -> None:
+    """An agent, so that its name would clear the screen."""
+    async with agentdb.connect(url, skip_sync=False, settings=Settings.load(env_file=None)) as db:
+        user = await db.access.create_user(email="ada@example.org")
+        agent = await db.agents.create(name="red\x1b[2Jalert", user_id=user.id)
+        await db.usage.record(user_id=user.id, model="mock-model", input_tokens=10**9, agent_id=agent.id)
+
+
 # charts
 
 
@@ -295,6 +317,16 @@ def test_what_is_too_much_for_a_chart_is_one_part() -> None:
     assert by_name.labels[-1] == "6 others"
     assert by_name.sums == (*[1] * (MOST_BARS - 1), 6)
     assert sum(tokens.sums) == 3 * (MOST_BARS + 5)
+
+
+def test_groups_of_one_name_are_one_bar() -> None:
+    """As those of erased users are; it stands where its sum belongs."""
+    amounts = (("ada", 3), ("no user", 2), ("no user", 2))
+    groups = [Group(name, totals(cost_usd=Decimal(cost), input_tokens=cost)) for name, cost in amounts]
+    costs, tokens = charts_of(groups, by=["user"], unit=None, zone=UTC)
+
+    assert (costs.labels, costs.sums) == (("no user", "ada"), (4, 3))
+    assert (tokens.labels, tokens.sums) == (("no user", "ada"), (4, 3))
 
 
 def test_bars_are_as_long_as_their_amounts() -> None:

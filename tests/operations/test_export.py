@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -76,6 +77,27 @@ async def test_a_file_is_private_and_new(agent_db: Database, tmp_path: Path) -> 
     assert path.read_bytes() == written
     assert {table: len(rows) for table, rows in orjson.loads(written)["tables"].items()} == done.rows
     assert os.listdir(tmp_path) == ["ada.json"]
+
+
+class FullFile(io.BytesIO):
+    """Of a disk without room."""
+
+    def write(self, data: Any, /) -> int:
+        if data:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return 0
+
+
+async def test_what_is_no_file_for_bytes_is_refused(agent_db: Database) -> None:
+    """And it is not the database that is blamed; neither for a full disk."""
+    user = await agent_db.access.create_user(email="ada@example.org")
+    for file in (io.StringIO(), 5, None):
+        with pytest.raises(InvalidInputError, match="open for bytes"):
+            await agent_db.export_user(user.id, file)  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(StorageError) as caught:
+        await agent_db.export_user(user.id, FullFile())
+
+    assert caught.value.reason == "full"
 
 
 async def test_long_histories_go_page_by_page(agent_db: Database) -> None:
