@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -68,9 +69,15 @@ class Scope:
 
     def table_called(self, name: str) -> str | None:
         """The table that a name stands for, here or further out."""
-        return self.tables.get(name) or (self.outer.table_called(name) if self.outer else None)
+        return next((scope.tables[name] for scope in self._outward() if name in scope.tables), None)
 
     @property
     def read(self) -> set[str]:
         """The tables that an unqualified column may belong to."""
-        return set(self.tables.values()) or (self.outer.read if self.outer else set())
+        return next((set(scope.tables.values()) for scope in self._outward() if scope.tables), set())
+
+    def _outward(self) -> Iterator[Scope]:
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.outer

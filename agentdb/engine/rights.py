@@ -98,7 +98,7 @@ class Rights:
         if self.reads.get(access.table, frozenset()) is None:
             return True
         columns = access.columns & (self.columns_of(access.table) | {ALL})
-        return _covers(self.reads, Access(_READS, access.table, columns))
+        return not columns or _covers(self.reads, Access(_READS, access.table, columns))
 
 
 def _told(access: Access) -> str:

@@ -58,7 +58,7 @@ async def carry_out(steps: Sequence[Step], told: Told | None) -> None:
             error.add_note(f"That was when it came to this: {step.what}. Nothing was changed.")
             raise
     if told is not None:
-        told("adopted", len(steps), len(steps))
+        told("steps", len(steps), len(steps))  # not yet committed
 
 
 def adopting(session: Session, work: Work, keyring: Keyring | None) -> list[Step]:

@@ -338,6 +338,9 @@ async def test_a_matrix_of_your_own(agent_db_url: str, tmp_path: Path, monkeypat
             await db.session.fetch('DELETE FROM "Usage"')
             await db.session.fetch('SELECT * FROM "User"')
             await denied(db, 'UPDATE "Conversation" SET "deleted" = TRUE')
+            await denied(db, 'UPDATE "Conversation" SET "title" = title')
+            if name == "matrix.json":
+                await db.session.fetch('UPDATE "Conversation" SET "title" = CURRENT_DATE')
             await denied(db, 'SELECT * FROM "Role"')
         with pytest.raises(ConfigurationError, match=r"names no service 'gateway'. It names: billing"):
             await agentdb.connect(agent_db_url, skip_sync=True, service="gateway")

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from agentdb.engine.access_scopes import Access
 from agentdb.engine.accesses import accesses
 from agentdb.models.names import TABLE_NAMES
 from agentdb.sql import Statements
@@ -97,6 +98,13 @@ def test_what_a_statement_does(sql: str) -> None:
     found = {" ".join([access.verb, access.table, *sorted(access.columns)]).strip() for access in accesses(sql)}
 
     assert found == CASES[sql]
+
+
+def test_parentheses_may_be_many() -> None:
+    """More than Python's own calls may be deep."""
+    found = accesses(f'SELECT {"(" * 2000}"email"{")" * 2000} FROM "User"')
+
+    assert found == {Access("SELECT", "user", frozenset({"email"}))}
 
 
 def test_every_table_of_every_named_statement_is_seen() -> None:
