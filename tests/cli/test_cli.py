@@ -259,7 +259,7 @@ class TestMigrations:
         done = cli("downgrade", "--url", url)
 
         assert done.code == code
-        assert "[y/N]" in done.out
+        assert "[y/N]" in done.err
         assert cli("status", "--url", url, "--json").data["is_ready"] == bool(code)
 
 
