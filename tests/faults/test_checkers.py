@@ -14,6 +14,7 @@ import pytest
 
 import agentdb
 from agentdb import Database, Usage, User
+from agentdb.config import Settings
 from agentdb.engine.url import parse_url
 from tests.faults.accounts import make_accounts
 from tests.faults.checker import check
@@ -87,9 +88,12 @@ async def test_a_client_that_reads_computes_and_saves_a_balance_is_found(
 ) -> None:
     """Four of them on one account leave a balance that their usage does not explain."""
     (account,) = await make_accounts(agent_db, users=1)
-    with Ledger(tmp_path / "naive.jsonl") as ledger:
-        spenders = [_read_compute_save(agent_db, ledger, account, f"naive-{n}") for n in range(4)]
-        await asyncio.gather(*spenders)
+    # A stricter isolation would refuse what it does.
+    settings = Settings.load(env_file=None, isolation="read committed")
+    async with agentdb.connect(agent_db_url, skip_sync=True, settings=settings) as db:
+        with Ledger(tmp_path / "naive.jsonl") as ledger:
+            spenders = [_read_compute_save(db, ledger, account, f"naive-{n}") for n in range(4)]
+            await asyncio.gather(*spenders)
     problems = check(read([ledger.path]), await stored_in(agent_db_url)).problems
 
     assert list(problems) == ["gaps"]
