@@ -38,7 +38,7 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_the_same_faults_behind
     with pgbouncer(place.host, place.port, DATABASE, place.user) as bouncer:
         reached = partial(asyncio.open_connection, bouncer.host, bouncer.port)
         async with Proxy.listening(reached) as proxy:
-            # Behind a pooler nothing is merged under a stricter isolation, and a third of the faults hits what is merged.
+            # Under a stricter isolation nothing is merged behind a pooler, and a third of the faults hits what is.
             url = f"{bouncer.url.replace(f':{bouncer.port}/', f':{proxy.port}/')}&isolation=read+committed"
             trial = await tried(
                 server,
