@@ -278,7 +278,8 @@ async def test_calls_that_are_not_slow_are_only_for_debugging(
         async with agentdb.connect(agent_db_url, skip_sync=True, settings=settings) as db:
             await db.access.roles()
 
-    found = [(record.levelname, vars(record)["agentdb_event"]) for record in caplog.records]
+    told = [record for record in caplog.records if record.name == "agentdb.calls"]
+    found = [(record.levelname, vars(record)["agentdb_event"]) for record in told]
     assert found == [("DEBUG", "call")] * 3
 
 
