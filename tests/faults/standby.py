@@ -51,6 +51,13 @@ class Pair:
         """Let the primary go on as one that only answers."""
         await outside(url_of(self.primary), "ALTER SYSTEM SET default_transaction_read_only = on")
         await outside(url_of(self.primary), "SELECT pg_reload_conf()")
+        for _ in range(3000):
+            # A new connection knows it when all others have been told.
+            [(value,)] = await outside(url_of(self.primary), "SHOW default_transaction_read_only")
+            if value == "on":
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError("The primary does not hear of it.")
 
     def end_primary(self) -> None:
         """Stop it, and every connection to it."""
