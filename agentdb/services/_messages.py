@@ -16,7 +16,7 @@ from agentdb.records import Message
 from agentdb.services import _appending as appending
 from agentdb.services._append_batch import Append, append_batcher
 from agentdb.services._appending import Appended, Place, place_of, sent_of
-from agentdb.services._content import Content, MessageRole
+from agentdb.services._content import Content, MessageRole, content_json, message_role
 from agentdb.services._input import optional_identifier, request_key
 from agentdb.services._made import Made
 from agentdb.services._sent import Batch, Sent, SentMany
@@ -200,21 +200,26 @@ async def batch_of(messages: Any, *, most: int = MAX_MESSAGES) -> Batch:
     sent, size = SentMany(), 0
     for start in range(0, len(messages), _TURN):
         for position, message in enumerate(messages[start : start + _TURN], start):
-            sent.add(_one_sent(message, position))
-        size += sent[start:].size
+            _add(sent, message, position)
+        size += sum(map(len, sent.contents[start:]))
         if size > MAX_CHARACTERS:
             raise InvalidInputError(f"Messages that go together have at most {MAX_CHARACTERS:,} characters as JSON.")
         await asyncio.sleep(0)
     return Batch(sent, sent.parents)
 
 
-def _one_sent(message: Any, position: int) -> Sent:
-    if not isinstance(message, Mapping) or not message.keys() <= _FIELDS:
+def _add(sent: SentMany, message: Any, position: int) -> None:
+    """Put a message at the end of those that were checked."""
+    # Of a dict this is known at once.
+    is_mapping = type(message) is dict or isinstance(message, Mapping)
+    if not is_mapping or not message.keys() <= _FIELDS:
         raise InvalidInputError(
             f"messages[{position}] is a mapping with role, content and parent_id, found {shape(message)}."
         )
     try:
-        return sent_of(message.get("role"), message.get("content"), message.get("parent_id"))
+        role = message_role(message.get("role"))
+        content = content_json(message.get("content"), role)
+        sent.add(role, content, optional_identifier(message.get("parent_id"), "parent_id"))
     except InvalidInputError as error:
         raise InvalidInputError(f"messages[{position}]: {error}") from None
 

@@ -48,14 +48,14 @@ class SentMany(Sequence[Sent]):
         """These messages."""
         many = cls()
         for sent in messages:
-            many.add(sent)
+            many.add(*sent)
         return many
 
-    def add(self, sent: Sent) -> None:
+    def add(self, role: str, content: str, parent_id: int | None) -> None:
         """Put one more at the end."""
-        self.roles.append(sent.role[0])
-        self.contents.append(sent.content)
-        self.parent_ids.append(sent.parent_id)
+        self.roles.append(role[0])
+        self.contents.append(content)
+        self.parent_ids.append(parent_id)
 
     def __len__(self) -> int:
         return len(self.contents)
