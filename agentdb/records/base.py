@@ -68,13 +68,9 @@ class FrozenRecord(BaseModel):
         Raises:
             StorageError: The row holds a value that its column cannot.
         """
-        read = reader_of(cls, (*row.keys(), *more))
-        try:
-            (values,) = _values((row,))
-            records: list[Self] = read([(*values, *more.values())])
-        except MISREAD as error:
-            raise misread(error) from None
-        return records[0]
+        (values,) = _values((row,))
+        (record,) = cls.from_values((*row.keys(), *more), [(*values, *more.values())])
+        return record
 
     @classmethod
     def from_rows(cls, rows: Sequence[Row]) -> list[Self]:
@@ -83,11 +79,18 @@ class FrozenRecord(BaseModel):
         Raises:
             StorageError: A row holds a value that its column cannot.
         """
-        if not rows:
-            return []
-        read = reader_of(cls, tuple(rows[0].keys()))
+        return cls.from_values(tuple(rows[0].keys()), _values(rows)) if rows else []
+
+    @classmethod
+    def from_values(cls, columns: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> list[Self]:
+        """The records of rows that have these columns.
+
+        Raises:
+            StorageError: A row holds a value that its column cannot.
+        """
+        read = reader_of(cls, columns)
         try:
-            return read(_values(rows))
+            return read(rows)
         except MISREAD as error:
             raise misread(error) from None
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, partial
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from agentdb.engine import Batcher, Row, Steps
@@ -231,9 +232,16 @@ def appended_messages(place: Place, batch: Batch, key: str | None, appended: App
     return Made(len(appended.ids), partial(_added, place, batch.messages, key, appended))
 
 
-def _stored(rows: Sequence[Row], position: int) -> Message:
-    return Message.from_row(rows[position])
+def _stored(rows: Sequence[Row], positions: range) -> Sequence[Message]:
+    return Message.from_rows([rows[position] for position in positions])
 
 
-def _added(place: Place, messages: SentMany, key: str | None, appended: AppendedMany, position: int) -> Message:
-    return Message.from_row(appending.added(appended.ids[position], place, messages[position], appended.moment, key))
+def _added(
+    place: Place, messages: SentMany, key: str | None, appended: AppendedMany, positions: range
+) -> Sequence[Message]:
+    ids, moment = map(appended.ids.__getitem__, positions), repeat(appended.moment)
+    roles, contents, parent_ids = messages.at(positions)
+    return Message.from_values(
+        ("id", "conversationID", "parentID", "role", "content", "requestId", "createdAt", "updatedAt"),
+        zip(ids, repeat(place.conversation_id), parent_ids, roles, contents, repeat(key), moment, moment),
+    )

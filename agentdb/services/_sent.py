@@ -69,6 +69,11 @@ class SentMany(Sequence[Sent]):
             return SentMany(self.roles[index], self.contents[index], self.parent_ids[index])
         return Sent(_ROLES[self.roles[index]], self.contents[index], self.parent_ids[index])
 
+    def at(self, positions: range) -> tuple[Iterator[str], Iterator[str], Iterator[int | None]]:
+        """Roles, contents and what they follow of the messages at these positions."""
+        roles = map(_ROLES.__getitem__, map(self.roles.__getitem__, positions))
+        return roles, map(self.contents.__getitem__, positions), map(self.parent_ids.__getitem__, positions)
+
     @property
     def size(self) -> int:
         """Characters of content."""

@@ -191,7 +191,7 @@ def test_every_record_that_we_write_names_its_event() -> None:
         ("text", 1),
         ({"a": 1, "b": 2}, 1),
         (Charge(usage_ids=(1, 2), cost_usd=Decimal(0)), 2),
-        (Made(4, str), 4),
+        (Made(4, list), 4),
     ],
 )
 def test_rows_are_those_of_a_list_or_of_what_holds_one(result: object, rows: int) -> None:
