@@ -8,7 +8,8 @@
 -- name: identity (sqlite)
 -- A user, by id or API key, with the role, and every policy with whether the role grants it: all policies are needed to
 -- tell what a wildcard stands for, and there are few. They are one text, so that equal rights are parsed once. The key
--- may stand in two forms (digest, or plain where that is accepted). Served by User_apiKey_idx and primary keys.
+-- may stand in two forms (digest, or plain where that is accepted): OR, because SQLite makes a table of what stands in
+-- IN, which takes a quarter of the time. Served by User_apiKey_idx and primary keys.
 SELECT u."id", u."email", u."firstName", u."lastName", u."status", u."roleID", u."budget",
     CASE WHEN u."budget" IS NOT NULL THEN COALESCE(u."remaining", u."budget") END AS "remaining",
     u."createdAt", u."updatedAt",
@@ -22,7 +23,10 @@ SELECT u."id", u."email", u."firstName", u."lastName", u."status", u."roleID", u
 FROM "User" u
 LEFT JOIN "Role" r ON r."id" = u."roleID"
 WHERE u."id" = COALESCE(
-    :user_id, (SELECT MIN(k."id" + 0) FROM "User" k WHERE k."apiKey" IN (:stored, :stored_otherwise))
+    :user_id, (
+        SELECT MIN(k."id" + 0) FROM "User" k
+        WHERE k."apiKey" = :stored OR (k."apiKey" = :stored_otherwise AND :stored_otherwise <> :stored)
+    )
 );
 
 -- name: identity (postgres)
