@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, Final, Self, TypeAlias
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -19,6 +19,9 @@ from agentdb.engine import Row
 from agentdb.engine.misread import MISREAD, misread
 from agentdb.engine.money import from_database
 from agentdb.records.reader import column_of, reader_of
+
+_time_of: Final = datetime.fromisoformat
+"""To look it up takes half as long as to call it."""
 
 
 def money(value: Decimal | float | str) -> Decimal:
@@ -31,12 +34,14 @@ def _amount(value: Any) -> Any:
 
 
 def _moment(value: Any) -> Any:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment if moment is None or moment.tzinfo is UTC else moment.astimezone(UTC)
+    if value is None:
+        return None
+    moment = _time_of(value) if isinstance(value, str) else value
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def _json(value: Any) -> Any:
-    return orjson.loads(value) if isinstance(value, (str, bytes)) else value
+    return value if value is None or not isinstance(value, (str, bytes)) else orjson.loads(value)
 
 
 Money: TypeAlias = Annotated[Decimal, BeforeValidator(_amount)]
@@ -68,9 +73,8 @@ class FrozenRecord(BaseModel):
         Raises:
             StorageError: The row holds a value that its column cannot.
         """
-        (values,) = _values((row,))
-        (record,) = cls.from_values((*row.keys(), *more), [(*values, *more.values())])
-        return record
+        values = row.values() if isinstance(row, dict) else row
+        return cls.from_values((*row.keys(), *more), ((*values, *more.values()),))[0]
 
     @classmethod
     def from_rows(cls, rows: Sequence[Row]) -> list[Self]:
@@ -79,7 +83,11 @@ class FrozenRecord(BaseModel):
         Raises:
             StorageError: A row holds a value that its column cannot.
         """
-        return cls.from_values(tuple(rows[0].keys()), _values(rows)) if rows else []
+        if not rows:
+            return []
+        first = rows[0]
+        # A driver's row iterates over its values, and one that we made over its names.
+        return cls.from_values(tuple(first.keys()), [row.values() for row in rows] if isinstance(first, dict) else rows)
 
     @classmethod
     def from_values(cls, columns: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> list[Self]:
@@ -93,8 +101,3 @@ class FrozenRecord(BaseModel):
             return read(rows)
         except MISREAD as error:
             raise misread(error) from None
-
-
-def _values(rows: Sequence[Row]) -> Iterable[Iterable[Any]]:
-    # A driver's row iterates over its values, and one that we made over its names.
-    return [row.values() for row in rows] if isinstance(rows[0], dict) else rows
