@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, Literal, TypeAlias
@@ -11,7 +12,7 @@ import orjson
 
 from agentdb.records.base import FrozenRecord, Json, Moment
 from agentdb.records.catalog import Model
-from agentdb.records.reader import column_of, reader_of
+from agentdb.records.reader import RecordT, column_of, reader_of, trusted
 
 Visibility: TypeAlias = Literal["own", "shared", "global"]
 
@@ -47,17 +48,41 @@ class Tool(FrozenRecord):
 
 def stored_tools(text: str | None) -> tuple[Tool, ...]:
     """The tools in a JSON list with the values of each, in the order of their ids."""
-    return tuple(reader_of(Tool, _TOOL)(_tool_rows(text)))
+    return tuple([_own(tool, "custom_config", config) for tool, config in _tools(text)])
+
+
+def stored_model(text: str) -> Model:
+    """The model in a JSON list of its values; of its prices one that is a text is in dollars."""
+    return _own(*_model(text))
+
+
+def _own(record: RecordT, field: str, stored: Any) -> RecordT:
+    """A record with a JSON value for one caller, who may change it."""
+    if not isinstance(stored, str):  # nothing, or a number, which a column of SQLite keeps as one
+        return record
+    return trusted(type(record), {**record.__dict__, field: orjson.loads(stored)}, record.__pydantic_fields_set__)
 
 
 _TOOL: Final = tuple(map(column_of, Tool.model_fields))
+_PRICES: Final = ("price.input", "price.output", "price.cache_read", "price.cache_write")
+_MODEL: Final = (
+    "id", "name", "internalName", "type", "description", "maxContext", "maxOutput", "maxReasoning", *_PRICES,
+    "defaultParameters", "createdAt", "updatedAt", "provider.id", "provider.name", "provider.endpoint",
+)  # fmt: skip
 
 
-# By the whole text, so that it never answers for tools that have changed. JSON in it stays text: what a caller may
-# change is parsed for each.
+# Both by the whole text, so that they never answer for what has changed, and with the text of what a caller may change.
 @lru_cache(maxsize=256)
-def _tool_rows(text: str | None) -> Sequence[Sequence[Any]]:
-    return sorted(orjson.loads(text or "[]"), key=itemgetter(0))
+def _tools(text: str | None) -> Sequence[tuple[Tool, Any]]:
+    rows = sorted(orjson.loads(text or "[]"), key=itemgetter(0))
+    return [(tool, row[-1]) for tool, row in zip(reader_of(Tool, _TOOL)(rows), rows, strict=True)]
+
+
+@lru_cache(maxsize=256)
+def _model(text: str) -> tuple[Model, str, Any]:
+    row = dict(zip(_MODEL, orjson.loads(text), strict=True))
+    row |= {name: Decimal(row[name]) for name in _PRICES if isinstance(row[name], str)}
+    return Model.from_row(row), "default_parameters", row["defaultParameters"]
 
 
 class Agent(FrozenRecord):

@@ -10,7 +10,7 @@ from agentdb.engine import Row, Session, Steps
 from agentdb.errors import AccessDeniedError, ConflictError, NotFoundError
 from agentdb.events import AgentChanged, Events
 from agentdb.records import Agent
-from agentdb.records.agents import AgentRole, Visibility, stored_tools
+from agentdb.records.agents import AgentRole, Visibility, stored_model, stored_tools
 from agentdb.secrets import Vault
 from agentdb.services._service import Service
 from agentdb.sql import Statements
@@ -47,9 +47,10 @@ class AgentVerbs(Service):
         return self._agent_of(_nearest(rows, name))
 
     def _agent_of(self, row: Row) -> Agent:
-        if row["model.id"] is None:
+        if row["model"] is None:
             raise NotFoundError("model", row["modelID"] or self._default_model)
-        return Agent.from_row(row, visibility=VISIBILITY[row["class"]], tools=stored_tools(row["tools"]))
+        visibility, model, tools = VISIBILITY[row["class"]], stored_model(row["model"]), stored_tools(row["tools"])
+        return Agent.from_row(row, visibility=visibility, model=model, tools=tools)
 
     def _changed(self, agent_id: int, user_id: int, *, needs: AgentRole) -> Steps[Row]:
         """An agent that is going to be changed: locked, as it is stored.

@@ -2,20 +2,16 @@
 -- everyone when it belongs to nobody.
 
 -- name: resolve (sqlite)
--- An agent, if it is visible, with all that a turn needs. Its tools are one text, so that equal ones are parsed once;
--- one that is not builtin is there only for users who have it. Served by UserAgent_userID_agentID_idx,
--- AgentTool_agentID_idx, UserTool_userID_toolID_idx, Model_internalName_idx and primary keys.
-SELECT CASE WHEN a."userID" = :user_id THEN 1 WHEN s."id" IS NOT NULL THEN 2 ELSE 3 END AS "class",
-    a."id", a."userID", a."name", a."description", a."modelParameters", a."createdAt", a."updatedAt",
-    p."id" AS "prompt.id", p."name" AS "prompt.name", p."version" AS "prompt.version", p."content" AS "prompt.content",
-    a."modelID", m."id" AS "model.id", m."name" AS "model.name", m."internalName" AS "model.internalName",
-    m."type" AS "model.type", m."description" AS "model.description", m."maxContext" AS "model.maxContext",
-    m."maxOutput" AS "model.maxOutput", m."maxReasoning" AS "model.maxReasoning",
-    m."cost1kInput" AS "model.price.input", m."cost1kOutput" AS "model.price.output",
-    m."cost1kCacheRead" AS "model.price.cache_read", m."cost1kCacheWrite" AS "model.price.cache_write",
-    m."defaultParameters" AS "model.defaultParameters",
-    m."createdAt" AS "model.createdAt", m."updatedAt" AS "model.updatedAt",
-    pr."id" AS "model.provider.id", pr."name" AS "model.provider.name", pr."endpoint" AS "model.provider.endpoint",
+-- An agent, if it is visible, with all that a turn needs. Its model is one text, and so are its tools, so that equal ones
+-- are parsed once; a tool that is not builtin is there only for users who have it. Served by
+-- UserAgent_userID_agentID_idx, AgentTool_agentID_idx, UserTool_userID_toolID_idx, Model_internalName_idx and primary
+-- keys.
+SELECT CASE WHEN a."userID" = :user_id THEN 1 WHEN s."id" IS NOT NULL THEN 2 ELSE 3 END AS "class", a."modelID",
+    CASE WHEN m."id" IS NOT NULL THEN json_array(
+        m."id", m."name", m."internalName", m."type", m."description", m."maxContext", m."maxOutput", m."maxReasoning",
+        m."cost1kInput", m."cost1kOutput", m."cost1kCacheRead", m."cost1kCacheWrite", m."defaultParameters",
+        m."createdAt", m."updatedAt", pr."id", pr."name", pr."endpoint"
+    ) END AS "model",
     (
         SELECT json_group_array(json_array(
             t."id", t."name", t."description", t."type", t."authenticationType", t."endpoint", t."transportType",
@@ -26,7 +22,9 @@ SELECT CASE WHEN a."userID" = :user_id THEN 1 WHEN s."id" IS NOT NULL THEN 2 ELS
             t."type" = 'builtin'
             OR EXISTS (SELECT 1 FROM "UserTool" ut WHERE ut."userID" = :user_id AND ut."toolID" = t."id")
         )
-    ) AS "tools"
+    ) AS "tools",
+    a."id", a."userID", a."name", a."description", a."modelParameters", a."createdAt", a."updatedAt",
+    p."id" AS "prompt.id", p."name" AS "prompt.name", p."version" AS "prompt.version", p."content" AS "prompt.content"
 FROM "Agent" a
 LEFT JOIN "UserAgent" s ON s."userID" = :user_id AND s."agentID" = a."id"
 LEFT JOIN "Prompt" p ON p."id" = a."promptID"
@@ -37,18 +35,16 @@ LEFT JOIN "Provider" pr ON pr."id" = m."providerID"
 WHERE a."id" = :agent_id AND (a."userID" IS NULL OR a."userID" = :user_id OR s."id" IS NOT NULL);
 
 -- name: resolve (postgres)
--- The same, with PostgreSQL's names for JSON.
-SELECT CASE WHEN a."userID" = :user_id THEN 1 WHEN s."id" IS NOT NULL THEN 2 ELSE 3 END AS "class",
-    a."id", a."userID", a."name", a."description", a."modelParameters", a."createdAt", a."updatedAt",
-    p."id" AS "prompt.id", p."name" AS "prompt.name", p."version" AS "prompt.version", p."content" AS "prompt.content",
-    a."modelID", m."id" AS "model.id", m."name" AS "model.name", m."internalName" AS "model.internalName",
-    m."type" AS "model.type", m."description" AS "model.description", m."maxContext" AS "model.maxContext",
-    m."maxOutput" AS "model.maxOutput", m."maxReasoning" AS "model.maxReasoning",
-    m."cost1kInput" AS "model.price.input", m."cost1kOutput" AS "model.price.output",
-    m."cost1kCacheRead" AS "model.price.cache_read", m."cost1kCacheWrite" AS "model.price.cache_write",
-    m."defaultParameters" AS "model.defaultParameters",
-    m."createdAt" AS "model.createdAt", m."updatedAt" AS "model.updatedAt",
-    pr."id" AS "model.provider.id", pr."name" AS "model.provider.name", pr."endpoint" AS "model.provider.endpoint",
+-- The same, with PostgreSQL's names for JSON, whose numbers would not keep what an amount of money is: casts to NUMERIC
+-- round the double precision of a database made by the original package.
+SELECT CASE WHEN a."userID" = :user_id THEN 1 WHEN s."id" IS NOT NULL THEN 2 ELSE 3 END AS "class", a."modelID",
+    CASE WHEN m."id" IS NOT NULL THEN CAST(json_build_array(
+        m."id", m."name", m."internalName", m."type", m."description", m."maxContext", m."maxOutput", m."maxReasoning",
+        CAST(CAST(m."cost1kInput" AS NUMERIC(20,10)) AS TEXT), CAST(CAST(m."cost1kOutput" AS NUMERIC(20,10)) AS TEXT),
+        CAST(CAST(m."cost1kCacheRead" AS NUMERIC(20,10)) AS TEXT),
+        CAST(CAST(m."cost1kCacheWrite" AS NUMERIC(20,10)) AS TEXT), CAST(m."defaultParameters" AS TEXT),
+        m."createdAt", m."updatedAt", pr."id", pr."name", pr."endpoint"
+    ) AS TEXT) END AS "model",
     (
         SELECT CAST(json_agg(json_build_array(
             t."id", t."name", t."description", t."type", t."authenticationType", t."endpoint", t."transportType",
@@ -59,7 +55,9 @@ SELECT CASE WHEN a."userID" = :user_id THEN 1 WHEN s."id" IS NOT NULL THEN 2 ELS
             t."type" = 'builtin'
             OR EXISTS (SELECT 1 FROM "UserTool" ut WHERE ut."userID" = :user_id AND ut."toolID" = t."id")
         )
-    ) AS "tools"
+    ) AS "tools",
+    a."id", a."userID", a."name", a."description", a."modelParameters", a."createdAt", a."updatedAt",
+    p."id" AS "prompt.id", p."name" AS "prompt.name", p."version" AS "prompt.version", p."content" AS "prompt.content"
 FROM "Agent" a
 LEFT JOIN "UserAgent" s ON s."userID" = :user_id AND s."agentID" = a."id"
 LEFT JOIN "Prompt" p ON p."id" = a."promptID"
@@ -72,17 +70,12 @@ WHERE a."id" = :agent_id AND (a."userID" IS NULL OR a."userID" = :user_id OR s."
 -- name: resolve_name (sqlite)
 -- The same for the visible agents of a name, the nearest first. Not one statement with the other: PostgreSQL would plan
 -- it anew for each call, which takes four times as long as running it. Served by Agent_userID_idx too.
-SELECT CASE WHEN a."userID" = :user_id THEN 1 WHEN s."id" IS NOT NULL THEN 2 ELSE 3 END AS "class",
-    a."id", a."userID", a."name", a."description", a."modelParameters", a."createdAt", a."updatedAt",
-    p."id" AS "prompt.id", p."name" AS "prompt.name", p."version" AS "prompt.version", p."content" AS "prompt.content",
-    a."modelID", m."id" AS "model.id", m."name" AS "model.name", m."internalName" AS "model.internalName",
-    m."type" AS "model.type", m."description" AS "model.description", m."maxContext" AS "model.maxContext",
-    m."maxOutput" AS "model.maxOutput", m."maxReasoning" AS "model.maxReasoning",
-    m."cost1kInput" AS "model.price.input", m."cost1kOutput" AS "model.price.output",
-    m."cost1kCacheRead" AS "model.price.cache_read", m."cost1kCacheWrite" AS "model.price.cache_write",
-    m."defaultParameters" AS "model.defaultParameters",
-    m."createdAt" AS "model.createdAt", m."updatedAt" AS "model.updatedAt",
-    pr."id" AS "model.provider.id", pr."name" AS "model.provider.name", pr."endpoint" AS "model.provider.endpoint",
+SELECT CASE WHEN a."userID" = :user_id THEN 1 WHEN s."id" IS NOT NULL THEN 2 ELSE 3 END AS "class", a."modelID",
+    CASE WHEN m."id" IS NOT NULL THEN json_array(
+        m."id", m."name", m."internalName", m."type", m."description", m."maxContext", m."maxOutput", m."maxReasoning",
+        m."cost1kInput", m."cost1kOutput", m."cost1kCacheRead", m."cost1kCacheWrite", m."defaultParameters",
+        m."createdAt", m."updatedAt", pr."id", pr."name", pr."endpoint"
+    ) END AS "model",
     (
         SELECT json_group_array(json_array(
             t."id", t."name", t."description", t."type", t."authenticationType", t."endpoint", t."transportType",
@@ -93,7 +86,9 @@ SELECT CASE WHEN a."userID" = :user_id THEN 1 WHEN s."id" IS NOT NULL THEN 2 ELS
             t."type" = 'builtin'
             OR EXISTS (SELECT 1 FROM "UserTool" ut WHERE ut."userID" = :user_id AND ut."toolID" = t."id")
         )
-    ) AS "tools"
+    ) AS "tools",
+    a."id", a."userID", a."name", a."description", a."modelParameters", a."createdAt", a."updatedAt",
+    p."id" AS "prompt.id", p."name" AS "prompt.name", p."version" AS "prompt.version", p."content" AS "prompt.content"
 FROM "Agent" a
 LEFT JOIN "UserAgent" s ON s."userID" = :user_id AND s."agentID" = a."id"
 LEFT JOIN "Prompt" p ON p."id" = a."promptID"
@@ -109,21 +104,18 @@ WHERE a."id" IN (
     UNION ALL
     SELECT o."id" FROM "Agent" o WHERE o."userID" IS NULL AND o."name" = :name
 )
-ORDER BY 1, 2;
+ORDER BY "class", a."id";
 
 -- name: resolve_name (postgres)
 -- The same, with PostgreSQL's names for JSON.
-SELECT CASE WHEN a."userID" = :user_id THEN 1 WHEN s."id" IS NOT NULL THEN 2 ELSE 3 END AS "class",
-    a."id", a."userID", a."name", a."description", a."modelParameters", a."createdAt", a."updatedAt",
-    p."id" AS "prompt.id", p."name" AS "prompt.name", p."version" AS "prompt.version", p."content" AS "prompt.content",
-    a."modelID", m."id" AS "model.id", m."name" AS "model.name", m."internalName" AS "model.internalName",
-    m."type" AS "model.type", m."description" AS "model.description", m."maxContext" AS "model.maxContext",
-    m."maxOutput" AS "model.maxOutput", m."maxReasoning" AS "model.maxReasoning",
-    m."cost1kInput" AS "model.price.input", m."cost1kOutput" AS "model.price.output",
-    m."cost1kCacheRead" AS "model.price.cache_read", m."cost1kCacheWrite" AS "model.price.cache_write",
-    m."defaultParameters" AS "model.defaultParameters",
-    m."createdAt" AS "model.createdAt", m."updatedAt" AS "model.updatedAt",
-    pr."id" AS "model.provider.id", pr."name" AS "model.provider.name", pr."endpoint" AS "model.provider.endpoint",
+SELECT CASE WHEN a."userID" = :user_id THEN 1 WHEN s."id" IS NOT NULL THEN 2 ELSE 3 END AS "class", a."modelID",
+    CASE WHEN m."id" IS NOT NULL THEN CAST(json_build_array(
+        m."id", m."name", m."internalName", m."type", m."description", m."maxContext", m."maxOutput", m."maxReasoning",
+        CAST(CAST(m."cost1kInput" AS NUMERIC(20,10)) AS TEXT), CAST(CAST(m."cost1kOutput" AS NUMERIC(20,10)) AS TEXT),
+        CAST(CAST(m."cost1kCacheRead" AS NUMERIC(20,10)) AS TEXT),
+        CAST(CAST(m."cost1kCacheWrite" AS NUMERIC(20,10)) AS TEXT), CAST(m."defaultParameters" AS TEXT),
+        m."createdAt", m."updatedAt", pr."id", pr."name", pr."endpoint"
+    ) AS TEXT) END AS "model",
     (
         SELECT CAST(json_agg(json_build_array(
             t."id", t."name", t."description", t."type", t."authenticationType", t."endpoint", t."transportType",
@@ -134,7 +126,9 @@ SELECT CASE WHEN a."userID" = :user_id THEN 1 WHEN s."id" IS NOT NULL THEN 2 ELS
             t."type" = 'builtin'
             OR EXISTS (SELECT 1 FROM "UserTool" ut WHERE ut."userID" = :user_id AND ut."toolID" = t."id")
         )
-    ) AS "tools"
+    ) AS "tools",
+    a."id", a."userID", a."name", a."description", a."modelParameters", a."createdAt", a."updatedAt",
+    p."id" AS "prompt.id", p."name" AS "prompt.name", p."version" AS "prompt.version", p."content" AS "prompt.content"
 FROM "Agent" a
 LEFT JOIN "UserAgent" s ON s."userID" = :user_id AND s."agentID" = a."id"
 LEFT JOIN "Prompt" p ON p."id" = a."promptID"
@@ -150,7 +144,7 @@ WHERE a."id" IN (
     UNION ALL
     SELECT o."id" FROM "Agent" o WHERE o."userID" IS NULL AND o."name" = :name
 )
-ORDER BY 1, 2;
+ORDER BY "class", a."id";
 
 -- name: visible_agent
 -- The user, and the agent if this user sees it. Served by primary keys and UserAgent_userID_agentID_idx.

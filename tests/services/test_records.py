@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from agentdb import Database
+from agentdb.errors import StorageError
 from agentdb.records import (
     Agent,
     Charge,
@@ -34,7 +36,7 @@ from agentdb.records import (
     agents,
     base,
 )
-from agentdb.records.agents import Visibility, stored_tools
+from agentdb.records.agents import Visibility, stored_model, stored_tools
 from agentdb.records.base import Flag, Json, Moment, Money
 from agentdb.records.catalog import StoredPrice
 from agentdb.records.conversations import Context, ConversationPreview, Reference
@@ -169,6 +171,8 @@ async def test_services_give_what_validation_would_give(agent_db: Database, monk
 
     monkeypatch.setattr(base, "reader_of", compared)
     monkeypatch.setattr(agents, "reader_of", compared)
+    agents._model.cache_clear()
+    agents._tools.cache_clear()
     user = await agent_db.access.create_user(email="ada@example.org", budget=Decimal(10), role="user")
     assert (await agent_db.access.identity(user.id)).access
     agent = await agent_db.agents.resolve("Standard Chat", user_id=user.id)
@@ -185,13 +189,35 @@ async def test_services_give_what_validation_would_give(agent_db: Database, monk
 
 
 def test_what_a_caller_may_change_is_the_callers_own() -> None:
-    """Tools of one text share what nobody can change."""
+    """Tools and models of one text share what nobody can change."""
     text = '[[2, "b", null, null, null, null, null, "{\\"a\\": []}"], [1, "a", null, null, null, null, null, null]]'
     first, second = stored_tools(text), stored_tools(text)
     first[1].custom_config["a"].append(1)
+    model = model_text(5, parameters='{"a": []}')
+    stored_model(model).default_parameters["a"].append(1)
 
     assert [tool.id for tool in second] == [1, 2]
-    assert second[1].custom_config == {"a": []}
+    assert second[1].custom_config == stored_model(model).default_parameters == {"a": []}
+    assert second[0] is first[0]
+    assert stored_model(model_text(5, parameters=7)).default_parameters == 7
+    assert stored_model(model_text(5)) is stored_model(model_text(5))
+
+
+@pytest.mark.parametrize("price", ["0.0030000000", 30_000_000, 0.003])
+def test_a_model_in_a_text_has_the_same_price_from_each_engine(price: Any) -> None:
+    """Whose JSON has dollars as a text, a count of 1e-10 dollars, or the floating point of the original package."""
+    model = stored_model(model_text(price))
+
+    assert (model.id, model.internal_name, model.provider, model.created_at) == (1, "m", None, MOMENT)
+    assert repr(model.price.input) == repr(Decimal("0.0030000000"))
+    assert model.price == Price(Decimal("0.003"))
+
+
+@pytest.mark.parametrize("price", ["NaN", "much", []])
+def test_a_damaged_price_is_noticed(price: Any) -> None:
+    """Whatever the JSON of a model says."""
+    with pytest.raises((StorageError, ArithmeticError)):
+        stored_model(model_text(price))
 
 
 def test_a_record_survives_its_own_json() -> None:
@@ -230,6 +256,32 @@ def test_overdrawn_is_below_zero(remaining: int | None, is_overdrawn: bool) -> N
     charge = Charge(usage_ids=(), cost_usd=Decimal(0), remaining=None if remaining is None else Decimal(remaining))
 
     assert charge.is_overdrawn is is_overdrawn
+
+
+def model_text(price: Any, *, parameters: Any = None) -> str:
+    """A model as `agents.sql` gives it."""
+    moment = "2026-02-28T12:30:15.000001+00:00"
+    values = [
+        1,
+        None,
+        "m",
+        None,
+        None,
+        None,
+        None,
+        None,
+        price,
+        None,
+        0,
+        None,
+        parameters,
+        moment,
+        None,
+        None,
+        None,
+        None,
+    ]
+    return json.dumps(values)
 
 
 @st.composite
