@@ -102,10 +102,10 @@ class Batch(NamedTuple):
     parents: Set[int]
 
 
-def columns_of(messages: SentMany) -> dict[str, str | None]:
-    """The messages of one statement: contents are JSON already, and a role is told by its first letter."""
+def columns_of(messages: SentMany) -> dict[str, str | bytes | None]:
+    """The messages of one statement: contents are JSON already, and a role is told by its first letter, a byte."""
     return {
         "contents": f"[{','.join(messages.contents)}]",
-        "roles": "".join(messages.roles),
+        "roles": "".join(messages.roles).encode(),
         "parents": orjson.dumps(messages.parent_ids).decode() if messages.parents else None,
     }

@@ -2,8 +2,8 @@
 -- everyone when it belongs to nobody.
 
 -- name: resolve (sqlite)
--- An agent, if it is visible, with all that a turn needs. Its model is one text, and so are its tools, so that equal ones
--- are parsed once; a tool that is not builtin is there only for users who have it. Served by
+-- An agent, if it is visible, with all that a turn needs. Its model is one text, and so are its tools, so that equal
+-- ones are parsed once; a tool that is not builtin is there only for users who have it. Served by
 -- UserAgent_userID_agentID_idx, AgentTool_agentID_idx, UserTool_userID_toolID_idx, Model_internalName_idx and primary
 -- keys.
 SELECT CASE WHEN a."userID" = :user_id THEN 1 WHEN s."id" IS NOT NULL THEN 2 ELSE 3 END AS "class", a."modelID",

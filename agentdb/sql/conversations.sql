@@ -79,15 +79,18 @@ RETURNING "id";
 
 -- name: append_many (postgres)
 -- Many messages in one statement, which takes the time of a COPY: their contents as a JSON list, for each the first
--- letter of its role, and a JSON list of what they follow, or null if none follows any. :first_index counts the messages
--- of the call before these. Ids grow in the order of the list.
+-- letter of its role, as bytes because letters of a text are counted from its beginning for each, and a JSON list of
+-- what they follow, or null if none follows any. :first_index counts the messages of the call before these. Ids grow in
+-- the order of the list.
 INSERT INTO "Message" (
     "conversationID", "parentID", "role", "content", "createdAt", "updatedAt"
     /* if request_ids */ , "requestId", "requestIndex" /* end */
 )
 SELECT :conversation_id,
     CAST((SELECT CAST(:parents AS JSONB)) ->> CAST(given."number" - 1 AS INTEGER) AS BIGINT),
-    CASE substr(CAST(:roles AS TEXT), CAST(given."number" AS INTEGER), 1) WHEN 'u' THEN 'user' ELSE 'assistant' END,
+    CASE get_byte(CAST(:roles AS BYTEA), CAST(given."number" - 1 AS INTEGER))
+        WHEN ascii('u') THEN 'user' ELSE 'assistant'
+    END,
     given."value", :now, :now
     /* if request_ids */ , CAST(:request_id AS TEXT),
     CASE WHEN CAST(:request_id AS TEXT) IS NOT NULL THEN CAST(:first_index AS BIGINT) + given."number" - 1 END /* end */
@@ -104,7 +107,7 @@ INSERT INTO "Message" (
 )
 SELECT :conversation_id,
     CASE WHEN :parents IS NOT NULL THEN json_extract(:parents, '$[' || given."key" || ']') END,
-    CASE substr(:roles, given."key" + 1, 1) WHEN 'u' THEN 'user' ELSE 'assistant' END,
+    CASE substr(:roles, given."key" + 1, 1) WHEN x'75' THEN 'user' ELSE 'assistant' END,
     given."value", :now, :now
     /* if request_ids */ , :request_id, CASE WHEN :request_id IS NOT NULL THEN :first_index + given."key" END /* end */
 FROM json_each(:contents) AS given

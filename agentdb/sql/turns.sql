@@ -128,7 +128,7 @@ ORDER BY us."requestIndex";
 -- Usage_userID_requestId_requestIndex_idx and agentdb_reservation_userID_state_expiresAt_idx.
 WITH given AS MATERIALIZED (
     SELECT CAST(:request_id AS TEXT) AS "requestId", CAST(:expected AS BIGINT) AS "expected",
-        CAST(:roles AS TEXT) AS "roles", CAST(:parents AS JSONB) AS "parents"
+        CAST(:roles AS BYTEA) AS "roles", CAST(:parents AS JSONB) AS "parents"
 ),
 account AS MATERIALIZED (
     SELECT "id", "budget" IS NOT NULL AS "isLimited", CAST(COALESCE("remaining", "budget") AS NUMERIC) AS "balance"
@@ -157,7 +157,9 @@ said AS MATERIALIZED (
         ) IS NOT NULL AS "hasParent"
     FROM (
         SELECT l."number", l."content",
-            CASE substr(g."roles", CAST(l."number" AS INTEGER), 1) WHEN 'u' THEN 'user' ELSE 'assistant' END AS "role",
+            CASE get_byte(g."roles", CAST(l."number" - 1 AS INTEGER))
+                WHEN ascii('u') THEN 'user' ELSE 'assistant'
+            END AS "role",
             CAST(g."parents" ->> CAST(l."number" - 1 AS INTEGER) AS BIGINT) AS "parentID"
         FROM given g, jsonb_array_elements(CAST(:contents AS JSONB)) WITH ORDINALITY AS l ("content", "number")
     ) i

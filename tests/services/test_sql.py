@@ -97,7 +97,7 @@ SAMPLES: dict[str, Any] = {
     "with_embeddings": True,
     "title": "x",
     "contents": '[[{"text": "x"}]]',
-    "roles": "u",
+    "roles": b"u",
     "parents": "[1]",
     "moment": datetime(2026, 1, 1, tzinfo=UTC),
     "operation": "conversations.start",
