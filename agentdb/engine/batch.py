@@ -9,7 +9,6 @@ somebody else has locked, members with other keys may leave beside it.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -19,7 +18,7 @@ from agentdb.engine.channel import GRACE_S
 from agentdb.engine.dialect import ConnectionLostError
 from agentdb.engine.flight import Cabin, Flight, ItemT, Member, MergingClient, ResultT, unanswered
 from agentdb.engine.retry import MOST_DOUBTS, UNDECIDED, in_doubt
-from agentdb.engine.session import Session, nothing_begun
+from agentdb.engine.session import Abilities, Session, nothing_begun
 from agentdb.engine.steps import Steps
 from agentdb.engine.values import seconds
 from agentdb.errors import (
@@ -63,6 +62,7 @@ class Batcher(Generic[ItemT, ResultT]):
         self._session = session
         self._run = run
         self._client: MergingClient | None = None
+        self._known: tuple[Abilities, bool] | None = None
         self._waiting: deque[Member[ItemT, ResultT]] = deque()
         self._flights: dict[Flight[ItemT, ResultT], asyncio.Task[None]] = {}
 
@@ -74,12 +74,10 @@ class Batcher(Generic[ItemT, ResultT]):
         """
         session = self._session
         can = session.abilities
-        return (
-            session.dialect.merges_writes
-            and (can.request_ids and can.unique_identity and can.support_tables)
-            and session.client.isolates_statements
-            and session.client.joined() is None
-        )
+        if self._known is None or self._known[0] is not can:
+            has_all = can.request_ids and can.unique_identity and can.support_tables
+            self._known = can, session.dialect.merges_writes and has_all and session.client.isolates_statements
+        return self._known[1] and session.client.joined() is None
 
     async def join(
         self,
@@ -108,35 +106,33 @@ class Batcher(Generic[ItemT, ResultT]):
         self._session.repeats.budget.called()
         if timeout_s is not None and seconds(timeout_s) <= 0:
             raise nothing_begun(timeout_s)
-        since = time.monotonic()
-        within_s = self._session.limits.within_s if timeout_s is None else timeout_s
+        limits = self._session.limits
+        within_s = limits.within_s if timeout_s is None else timeout_s
         member: Member[ItemT, ResultT] = Member(item, timeout_s=within_s, on_commit=on_commit)
-        result = await self._sent(member, timeout_s)
-        if result is not None or otherwise is None:
-            return result
-        try:
-            return await otherwise(max(0.0, within_s - (time.monotonic() - since)))
-        except UNDECIDED as error:
-            if member.doubts:  # what a lost connection had been given may be kept
-                raise in_doubt(error) from error
-            raise
-
-    async def _sent(self, member: Member[ItemT, ResultT], timeout_s: float | None) -> ResultT | None:
+        until = member.loop.time() + within_s
         self._waiting.append(member)
         self._depart()
         late = partial(self._be_late, member)
-        timer = None if timeout_s is None else member.loop.call_later(timeout_s, late)
+        timer = None if timeout_s is None else member.loop.call_at(until, late)
         if timer is None:
-            self._session.limits.add(late)
+            limits.add(late)
         try:
-            return await member.wait(partial(self._give_up, member), in_doubt=unanswered)
+            result = await member.wait(partial(self._give_up, member), in_doubt=unanswered)
         finally:
             if timer is None:
-                self._session.limits.remove(late)
+                limits.remove(late)
             else:
                 timer.cancel()
             if member.repeats:
                 count_retries(member.repeats)
+        if result is not None or otherwise is None:
+            return result
+        try:
+            return await otherwise(max(0.0, until - member.loop.time()))
+        except UNDECIDED as error:
+            if member.doubts:  # what a lost connection had been given may be kept
+                raise in_doubt(error) from error
+            raise
 
     def _check_in(self) -> None:
         client = self._session.client
@@ -178,13 +174,16 @@ class Batcher(Generic[ItemT, ResultT]):
         """Let a flight leave, if it may and somebody can go with it."""
         if self._client is None or not self._waiting or len(self._flights) >= MOST_FLIGHTS:
             return
-        if self._flights and not (all(flight.is_slow for flight in self._flights) and self._has_others()):
+        if self._flights and not self._may_leave_beside():
             return
         flight: Flight[ItemT, ResultT] = Flight(self._client, on_slow=self._depart)
         # It begins after this turn of the event loop: whoever else writes in it comes along.
         self._flights[flight] = asyncio.ensure_future(self._fly(flight))
 
-    def _has_others(self) -> bool:
+    def _may_leave_beside(self) -> bool:
+        for flight in self._flights:  # no generator: every caller asks, and mostly the first one is quick
+            if not flight.is_slow:
+                return False
         keys = self._keys_under_way()
         return any(member.item.key not in keys for member in self._waiting)
 
@@ -195,11 +194,12 @@ class Batcher(Generic[ItemT, ResultT]):
         """Who goes next, in order of arrival."""
         cabin: Cabin[ItemT, ResultT] = Cabin(self._keys_under_way())
         left: list[Member[ItemT, ResultT]] = []
-        while self._waiting and cabin.has_room_for(self._waiting[0]):
-            member = self._waiting.popleft()
+        waiting = self._waiting
+        while waiting and cabin.has_room_for(waiting[0]):
+            member = waiting.popleft()
             if not cabin.take(member):
                 left.append(member)
-        self._waiting.extendleft(reversed(left))
+        waiting.extendleft(reversed(left))
         return cabin.members
 
     async def _fly(self, flight: Flight[ItemT, ResultT]) -> None:
@@ -276,17 +276,16 @@ class Batcher(Generic[ItemT, ResultT]):
             member.error = answer
         elif answer is not None:
             member.result = answer
-            self._tell(member, answer)
+            if member.on_commit is not None:
+                self._tell(member.on_commit, answer)
         elif member.is_late:
             member.refuse_late()
             return
         member.give()
 
-    def _tell(self, member: Member[ItemT, ResultT], result: ResultT) -> None:
-        if member.on_commit is None:
-            return
+    def _tell(self, on_commit: Callable[[ResultT], None], result: ResultT) -> None:
         try:
-            member.on_commit(result)
+            on_commit(result)
         except Exception:
             self._session.client.log.exception("A callback after a commit failed.", extra=fields("callback_failed"))
 

@@ -112,13 +112,15 @@ class Member(Answer["ResultT | None"], Generic[ItemT, ResultT]):
         doubts: How many connections were lost under it: it may have been done.
     """
 
+    # Most members keep these as they are, and are made sooner if they do not set them.
+    flight: Flight[ItemT, ResultT] | None = None
+    is_late = is_given_up = is_repeated = is_alone = has_moved = False
+    repeats = doubts = 0
+
     def __init__(self, item: ItemT, *, timeout_s: float | None, on_commit: Callable[[ResultT], None] | None) -> None:
         super().__init__()
         self.item = item
         self.on_commit = on_commit
-        self.flight: Flight[ItemT, ResultT] | None = None
-        self.is_late = self.is_given_up = self.is_repeated = self.is_alone = self.has_moved = False
-        self.repeats = self.doubts = 0
         self._timeout_s = timeout_s
 
     def refuse(self, error: BaseException) -> None:
@@ -152,18 +154,20 @@ class Cabin(Generic[ItemT, ResultT]):
 
     def has_room_for(self, member: Member[ItemT, ResultT]) -> bool:
         """One that is too large goes alone."""
-        if not self.members:
+        members = self.members
+        if not members:
             return True
-        if member.is_alone or self.members[0].is_alone:
+        if member.is_alone or members[0].is_alone:
             return False
-        return len(self.members) < MOST_MEMBERS and self._size + member.item.size <= MOST_BYTES
+        return len(members) < MOST_MEMBERS and self._size + member.item.size <= MOST_BYTES
 
     def take(self, member: Member[ItemT, ResultT]) -> bool:
         """Whether it may come along. If not, then no later one with its key either, so that they keep their order.
 
         A repeated call leaves after the first one, to see what that one did.
         """
-        key, request_id = member.item.key, member.item.request_id
+        item = member.item
+        key, request_id = item.key, item.request_id
         if request_id is not None and (key, request_id) in self._calls:
             self._keys.add(key)
         if key in self._keys:
@@ -171,7 +175,7 @@ class Cabin(Generic[ItemT, ResultT]):
         if request_id is not None:
             self._calls.add((key, request_id))
         self.members.append(member)
-        self._size += member.item.size
+        self._size += item.size
         return True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from agentdb.engine import Batcher, Row, Session, Steps
 from agentdb.engine.values import now
@@ -12,6 +12,8 @@ from agentdb.errors import AgentDBError, NotFoundError
 from agentdb.services._appending import Appended, Place, added
 from agentdb.services._sent import Sent
 from agentdb.sql import Statements
+
+T = TypeVar("T")
 
 _STATEMENTS: Final = Statements("batches")
 
@@ -50,14 +52,19 @@ def append_batcher(session: Session) -> Batcher[Append, Appended]:
             now=moment,
             conversation_list=[item.place.conversation_id for item in items],
             user_list=[item.place.user_id for item in items],
-            parent_list=[item.sent.parent_id for item in items],
+            parent_list=_given([item.sent.parent_id for item in items]),
             role_list=[item.sent.role for item in items],
             content_list=[item.sent.content for item in items],
-            request_list=[item.request_id for item in items],
+            request_list=_given([item.request_id for item in items]),
         )
         return [_answer(item, row, moment) for item, row in zip(items, rows, strict=True)]
 
     return Batcher(session, run)
+
+
+def _given(column: list[T | None]) -> list[T | None] | None:
+    """A column as it is sent: one of nothing but NULL need not be, for that is what `unnest` makes of it."""
+    return None if column.count(None) == len(column) else column
 
 
 def _alone(session: Session, item: Append, moment: datetime) -> Steps[Appended | None]:
@@ -69,12 +76,13 @@ def _alone(session: Session, item: Append, moment: datetime) -> Steps[Appended |
         request_id=item.request_id,
         now=moment,
     )
-    return None if row is None else _appended(item, row, moment)
+    return None if row is None else _appended(item, row["id"], moment)
 
 
 def _answer(item: Append, row: Row, moment: datetime) -> Appended | AgentDBError | None:
-    if row["id"] is not None:
-        return _appended(item, row, moment)
+    message_id = row["id"]
+    if message_id is not None:
+        return _appended(item, message_id, moment)
     if not row["isFound"]:
         return NotFoundError("conversation", item.place.conversation_id)
     if not row["hasParent"] and not row["isRepeated"]:
@@ -82,5 +90,5 @@ def _answer(item: Append, row: Row, moment: datetime) -> Appended | AgentDBError
     return None
 
 
-def _appended(item: Append, row: Row, moment: datetime) -> Appended:
-    return Appended(added(row["id"], item.place, item.sent, moment, item.request_id))
+def _appended(item: Append, message_id: int, moment: datetime) -> Appended:
+    return Appended(added(message_id, item.place, item.sent, moment, item.request_id))
