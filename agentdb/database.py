@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from agentdb.config import Settings
 from agentdb.engine import Session, Target, resolve
@@ -16,6 +16,7 @@ from agentdb.errors import ConfigurationError
 from agentdb.events import Events
 from agentdb.lifecycle.attach import attach, attach_original
 from agentdb.lifecycle.vault import vault_of
+from agentdb.models.names import MODULES
 from agentdb.operations.verbs import OperatorVerbs, owner_of
 from agentdb.secrets import Vault
 from agentdb.telemetry.observer import Observer, observer_of
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ServiceT = TypeVar("ServiceT")
-
-MODULES: Final = ("agentdb.models",)
 
 
 class Database(OperatorVerbs):

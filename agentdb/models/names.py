@@ -25,6 +25,9 @@ def column_name(attribute: str, *, is_reference: bool) -> str:
     return head + "".join("ID" if word == "id" and is_reference else word.capitalize() for word in rest)
 
 
+MODULES: Final = ("agentdb.models",)
+"""Where Tortoise finds the tables."""
+
 TABLE_NAMES: Final = (
     *("Role", "Policy", "RolePolicy", "User", "Provider", "Model", "Prompt", "Agent", "Tool", "AgentTool"),
     *("UserAgent", "UserTool", "Conversation", "Message", "Resource", "Vector", "Usage"),

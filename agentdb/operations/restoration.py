@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from agentdb.config import Settings
 from agentdb.engine import Client, Session, Target, resolve
@@ -29,6 +28,7 @@ from agentdb.operations.archive import Archive, archive_path
 from agentdb.operations.drafts import draft_directory, writing
 from agentdb.operations.manifest import Manifest, TableFacts
 from agentdb.operations.occupants import rows_there
+from agentdb.operations.opened import opened
 from agentdb.operations.portable import (
     ArchiveRows,
     OwnRows,
@@ -46,8 +46,6 @@ from agentdb.operations.verification import (
     temporary_place,
     verify_archive,
 )
-
-_MODULES: Final = ("agentdb.models",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +175,7 @@ class _Restoration:
 
     async def _put_in_place(self, replace: bool) -> Mapping[str, int]:
         async with (
-            self._opened(self._target) as session,
+            opened(self._target, create=True) as session,
             session.dialect.migration_lock(session.client, timeout_s=LOCK_TIMEOUT_S),
         ):
             replaced = await self._occupied(session, replace)
@@ -196,7 +194,7 @@ class _Restoration:
             await check_copy(self._archive, file, told=self._told)
             await self._put(file, session.client, facts)
         # The tables are others now than those that the session's connections know.
-        async with self._opened(self._target) as fresh:
+        async with opened(self._target, create=True) as fresh:
             if known_tables(self._archive):
                 async with fresh.client.snapshot() as snapshot:
                     await check_tables(snapshot, self._manifest.tables, told=self._told)
@@ -211,7 +209,7 @@ class _Restoration:
         file = directory / "made"
         target = self._native.as_target(file)
         assert target is not None, "it is put aside"
-        async with self._rows() as rows, self._opened(target) as session:
+        async with self._rows() as rows, opened(target, create=True) as session:
             await self._fill(session, rows)
         return file
 
@@ -249,14 +247,14 @@ class _Restoration:
                 )
             file = await extracted(self._archive, directory, told=self._told)
             await check_copy(self._archive, file, told=self._told)
-            async with self._opened(target) as session, session.client.snapshot() as snapshot:
+            async with opened(target, create=True) as session, session.client.snapshot() as snapshot:
                 yield SnapshotRows(snapshot, self._manifest.tables)
 
     async def _occupied_place(self, place: Path, replace: bool) -> Mapping[str, int]:
         if not await asyncio.to_thread(place.exists):
             return {}
         try:
-            async with self._opened(self._target, create=False) as session:
+            async with opened(self._target, create=False) as session:
                 return await self._occupied(session, replace)
         except StorageError as error:
             if error.reason not in ("corrupt", "unreadable"):
@@ -278,12 +276,3 @@ class _Restoration:
                 "Name another one, or let what it holds be replaced with --replace. Nothing was changed."
             )
         return found
-
-    @asynccontextmanager
-    async def _opened(self, target: Target, *, create: bool = True) -> AsyncIterator[Session]:
-        session = Session(target, create=create)
-        await session.open(_MODULES)
-        try:
-            yield session
-        finally:
-            await session.close()

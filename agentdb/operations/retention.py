@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from agentdb.engine import Row, Session, Steps
 from agentdb.engine.values import INTEGER_MAX, json_text, now
 from agentdb.errors import InvalidInputError, excerpt
+from agentdb.services.purging import purge
 from agentdb.sql import Statements
 
 SLICE: Final = 500
@@ -25,16 +26,7 @@ CONTEXT: Final = 1000
 """Messages that a context has at most."""
 
 _STATEMENTS: Final = Statements("maintenance")
-_CONVERSATIONS: Final = Statements("conversations")
 _FUTURE: Final = datetime(9999, 12, 30, tzinfo=UTC)
-_PURGED: Final = (
-    "purge_vectors",
-    "purge_conversation_vectors",
-    "purge_resources",
-    "forget_messages",
-    "purge_messages",
-    "purge",
-)
 
 
 class Removed(NamedTuple):
@@ -168,8 +160,7 @@ class Retention:
         if not done.is_last:
             return done
         (rest,) = yield from self._all_of(conversation_id)
-        for statement in _PURGED:
-            yield from _CONVERSATIONS.rows(self._session, statement, conversation_id=conversation_id)
+        yield from purge(self._session, conversation_id, forgets_usage=True)
         left = Removed(1, rest["messages"], rest["resources"], rest["chunks"])
         return _Slice(done.removed.plus(left), is_last=True)
 

@@ -8,10 +8,8 @@ is the last thing: until then no service attaches, and no other process makes it
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from agentdb.config import Settings
 from agentdb.engine import Session, Target, resolve
@@ -26,9 +24,8 @@ from agentdb.lifecycle.vault import vault_of
 from agentdb.operations.advance import Told, nobody
 from agentdb.operations.contents import Content, read_contents
 from agentdb.operations.move import Move
+from agentdb.operations.opened import opened
 from agentdb.operations.stored_secrets import secret_findings
-
-_MODULES: Final = ("agentdb.models",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +91,10 @@ async def transfer(
     parse_url(target)  # to `resolve`, None is the configured database
     here, there = resolve(source, settings), resolve(target, settings)
     _check_lasting(here, there)
-    async with _opened(here, create=False) as ours:
+    async with opened(here, create=False) as ours:
         await _check_source(ours)
         await there.dialect.prepare(there, create_database=True)
-        async with _opened(there, create=True) as theirs:
+        async with opened(there, create=True) as theirs:
             origin = await ours.dialect.identity(ours.client)
             if await theirs.dialect.identity(theirs.client) == origin:
                 raise ConfigurationError(
@@ -166,13 +163,3 @@ def _key_file(source: Session, settings: Settings) -> Path | None:
     is_set = settings.secret_key is not None or settings.secret_key_file is not None
     path = source.target.key_file
     return path if path is not None and not is_set and path.exists() else None
-
-
-@asynccontextmanager
-async def _opened(target: Target, *, create: bool) -> AsyncIterator[Session]:
-    session = Session(target, create=create)
-    await session.open(_MODULES)
-    try:
-        yield session
-    finally:
-        await session.close()

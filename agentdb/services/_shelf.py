@@ -16,6 +16,7 @@ from agentdb.services._appending import Place, place_of, refuse
 from agentdb.services._cursor import decode_cursor, encode_cursor
 from agentdb.services._input import flag, identifier, optional_identifier, optional_text, page_size
 from agentdb.services._service import Service
+from agentdb.services.purging import purge
 from agentdb.sql import Statements
 from agentdb.types import Page
 
@@ -24,17 +25,6 @@ _STATEMENTS: Final = Statements("conversations")
 # Before and after all that is stored; the engines' own ends of time are not the same.
 _PAST: Final = datetime(1, 1, 2, tzinfo=UTC)
 _FUTURE: Final = datetime(9999, 12, 31, tzinfo=UTC)
-
-_PURGED: Final = (
-    "purge_vectors",
-    "purge_conversation_vectors",
-    "purge_resources",
-    "forget_messages",
-    "purge_messages",
-    "purge",
-)
-_LEFT_TO_FOREIGN_KEYS: Final = "forget_messages"
-"""Usage belongs to another service, which may be the only one to write it."""
 
 
 class Shelf(Service):
@@ -195,10 +185,7 @@ class Shelf(Service):
         if not row["deleted"]:
             raise ConflictError(f"Conversation {place.conversation_id} is not deleted. Delete it before you purge it.")
         has_foreign_keys = self._session.abilities.support_tables  # like all that our migrations make
-        for statement in _PURGED:
-            if statement == _LEFT_TO_FOREIGN_KEYS and has_foreign_keys:
-                continue
-            yield from _STATEMENTS.rows(self._session, statement, conversation_id=place.conversation_id)
+        yield from purge(self._session, place.conversation_id, forgets_usage=not has_foreign_keys)
 
 
 def _scope(user_id: Any, agent_id: Any, deleted: Any) -> dict[str, Any]:

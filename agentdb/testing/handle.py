@@ -14,9 +14,10 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 
 from agentdb.config import Settings
-from agentdb.database import MODULES, Database
+from agentdb.database import Database
 from agentdb.engine import Session, Target, resolve, settle
 from agentdb.lifecycle.vault import vault_of
+from agentdb.models.names import MODULES
 from agentdb.testing.loop_thread import LoopThread
 
 _CLOSE_TIMEOUT_S = 30
