@@ -98,6 +98,11 @@ class Events:
             raise InvalidInputError(f"capacity is an int from 1 on, found {capacity!r:.80}.")
         return Subscription(self, kinds or (Event,), user_id, capacity)
 
+    @property
+    def are_heard(self) -> bool:
+        """Whether anybody subscribes just now."""
+        return bool(self._subscriptions)
+
     def publish(self, event: Event) -> None:
         """Tell every subscriber; nobody is waited for."""
         for subscription in self._subscriptions:

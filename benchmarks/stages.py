@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import count
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count, pairwise
 from statistics import median
 from time import perf_counter, process_time, thread_time
 from typing import Any, Final, TypeAlias
@@ -23,8 +23,8 @@ Marks: TypeAlias = dict[str, float]
 
 ALONE: Final = ("W1", "W3")
 TOGETHER: Final = ("W1x16", "W3x16u")
-STAGES: Final = ("before", "to the thread", "statements", "commit", "back", "after")
-"""On the event loop, the hop to the writer's thread, the rest of the transaction, the hop back, on the event loop."""
+STAGES: Final = ("before", "statements", "to the thread", "commit", "back", "after")
+"""Before the transaction, within it, the hop to the writer's thread, COMMIT, the hop back, after it."""
 
 PROCESSORS: Final = ("event loop", "other threads", "server")
 
@@ -83,46 +83,47 @@ async def _called(
 
 
 def _stages(begun: float, marks: Marks, ended: float) -> dict[str, float]:
-    running, ran = marks["running"], marks["ran"]
-    posted, woken = marks.get("posted", running), marks.get("woken", ran)
-    parts = (posted - begun, running - posted, ran - running - marks["commit"], marks["commit"], woken - ran)
-    return dict(zip((*STAGES, "whole"), (*parts, ended - woken, ended - begun), strict=True))
+    committing, committed = marks["committing"], marks["committed"]
+    posted, woken = marks.get("posted", committing), marks.get("woken", committed)
+    moments = (begun, marks["running"], posted, committing, committed, woken, ended)
+    parts = (later - earlier for earlier, later in pairwise(moments))
+    return dict(zip((*STAGES, "whole"), (*parts, ended - begun), strict=True))
 
 
 @contextmanager
 def _watched_group(_: Contestant, marks: Marks) -> Iterator[None]:
     """Let agentdb's writer set marks on its way."""
-    from agentdb.engine import group
+    from agentdb.engine import group, inline_writer
     from agentdb.engine.sqlite_channel import SqliteChannel
     from agentdb.engine.writer import WriterQueue
 
-    run, commit = group.Group.run, group._commit
-
-    def marked_run(self: Any) -> None:
-        marks["running"] = perf_counter()
-        run(self)
-        marks["ran"] = perf_counter()
+    commit = group.commit
 
     def timed_commit(raw: Any) -> None:
-        before = perf_counter()
+        marks["committing"] = perf_counter()
         commit(raw)
-        marks["commit"] = perf_counter() - before
+        marks["committed"] = perf_counter()
 
     with (
-        patch.object(group.Group, "run", marked_run),
-        patch.object(group, "_commit", timed_commit),
-        patch.object(SqliteChannel, "post", _marking(marks, "posted", SqliteChannel.post)),
-        patch.object(WriterQueue, "_finish", _marking(marks, "woken", WriterQueue._finish)),
+        patch.object(group, "commit", timed_commit),
+        patch.object(inline_writer, "commit", timed_commit),
+        _marking(marks, "running", group.Group, "begin_at_once"),
+        _marking(marks, "running", inline_writer.InlineWriter, "write"),
+        _marking(marks, "posted", SqliteChannel, "post"),
+        _marking(marks, "woken", WriterQueue, "_finish"),
     ):
         yield
 
 
-def _marking(marks: Marks, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-    def marked(*arguments: Any) -> Any:
-        marks[name] = perf_counter()
-        return call(*arguments)
+def _marking(marks: Marks, name: str, owner: type, method: str) -> AbstractContextManager[Any]:
+    """Have calls of a method set a mark."""
+    call = getattr(owner, method)
 
-    return marked
+    def marked(*arguments: Any, **named: Any) -> Any:
+        marks[name] = perf_counter()
+        return call(*arguments, **named)
+
+    return patch.object(owner, method, marked)
 
 
 @contextmanager
@@ -146,8 +147,7 @@ class _Timed:
             return self._db.execute(sql, *values)
         finally:
             if sql == "COMMIT":
-                after = perf_counter()
-                self._marks |= {"commit": after - before, "ran": after}
+                self._marks |= {"committing": before, "committed": perf_counter()}
 
 
 def _server_time() -> float:

@@ -20,6 +20,7 @@ class Counts:
         charges_per_process: Charges of each of eight processes that spend from the same accounts.
         messages_per_writer: Messages of each of sixteen writers to one conversation.
         operation_sequences: Random sequences of 40 operations that both engines have to answer alike.
+        mixed_crowds: Crowds of 400 calls that share transactions, and are compared with the same calls one by one.
         sigkills: Writing processes on a SQLite file that are killed in the middle of work.
         sigkill_acknowledged: Writes that those processes have to be told are done, at least.
         postgres_faults: Faults of a PostgreSQL server, or of the way to it, under writers.
@@ -45,6 +46,7 @@ class Counts:
     charges_per_process: int
     messages_per_writer: int
     operation_sequences: int
+    mixed_crowds: int
     sigkills: int
     sigkill_acknowledged: int
     postgres_faults: int
@@ -72,6 +74,7 @@ SIZES: Final = {
         charges_per_process=100,
         messages_per_writer=40,
         operation_sequences=64,
+        mixed_crowds=3,
         sigkills=6,
         sigkill_acknowledged=600,
         postgres_faults=10,
@@ -97,6 +100,7 @@ SIZES: Final = {
         charges_per_process=5_000,
         messages_per_writer=200,
         operation_sequences=2_000,
+        mixed_crowds=60,
         sigkills=300,
         sigkill_acknowledged=50_000,
         postgres_faults=200,

@@ -71,7 +71,7 @@ class CallLimit:
         is_late: Whether it has passed.
     """
 
-    __slots__ = ("_cancelling", "_late", "_limits", "_task", "_timeout_s", "_timer", "is_late")
+    __slots__ = ("_cancelling", "_limits", "_task", "_timeout_s", "_timer", "is_late")
 
     def __init__(self, limits: CallLimits, timeout_s: float | None) -> None:
         self.is_late = False
@@ -80,27 +80,27 @@ class CallLimit:
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
-        task = asyncio.current_task()
+        task = asyncio.current_task(asyncio.get_running_loop())
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
-        self._late = self._expire
         if self._timeout_s is None:
-            self._limits.add(self._late)
+            self._limits.add(self)
         else:
-            self._timer = task.get_loop().call_later(self._timeout_s, self._late)
+            self._timer = task.get_loop().call_later(self._timeout_s, self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._timer is None:
-            self._limits.remove(self._late)
+            self._limits.remove(self)
         else:
             self._timer.cancel()
         # Others may have cancelled the task at the same time, and are to be told so.
         if self.is_late and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
-    def _expire(self) -> None:
+    def __call__(self) -> None:
+        """It has passed."""
         self.is_late = True
         self._task.cancel()

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
-from agentdb.engine.steps import Encode, Many, Outcome, Query, Row, Steps, drive_awaiting
+from agentdb.engine.steps import Encode, InsertEach, Many, Outcome, Query, Row, Steps, drive_awaiting
 
 T = TypeVar("T")
 
@@ -74,10 +74,12 @@ class Channel(ABC):
             await self.control(f"RELEASE SAVEPOINT {savepoint}")
         return outcome
 
-    async def _answered(self, step: Query | Many) -> Sequence[Row]:
+    async def _answered(self, step: Query | Many, values: Any) -> Sequence[Row]:
         if isinstance(step, Query):
-            return (await self.execute(step.sql, step.values)).rows
-        await self.execute_many(step.sql, list(step.rows))
+            return (await self.execute(step.sql, values)).rows
+        if isinstance(step, InsertEach):
+            return [(await self.execute(step.sql, row)).rows[0] for row in values]
+        await self.execute_many(step.sql, list(values))
         return ()
 
 

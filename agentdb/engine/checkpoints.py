@@ -37,6 +37,9 @@ COMMITS: Final = 100
 LARGEST_BYTES: Final = 64 * 1024 * 1024
 """Where somebody always reads or writes, the log never starts anew by itself; from here on the writer sees to it."""
 
+_LONGEST_WAIT_MS: Final = 100
+"""How long the writer waits for readers of the old log."""
+
 _logger = logger("agentdb.engine")
 
 
@@ -156,4 +159,8 @@ def _passive(raw: sqlite3.Connection) -> bool:
 
 
 def _truncating(raw: sqlite3.Connection) -> bool:
-    return bool(raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+    raw.execute(f"PRAGMA busy_timeout = {_LONGEST_WAIT_MS}")
+    try:
+        return bool(raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+    finally:
+        raw.execute("PRAGMA busy_timeout = 0")

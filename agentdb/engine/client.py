@@ -19,7 +19,7 @@ from agentdb.engine.channel import Around, Channel, Result, Work, settle
 from agentdb.engine.diagnosis import Connections
 from agentdb.engine.dialect import ConnectionLostError, Dialect, Target
 from agentdb.engine.snapshot import Snapshot
-from agentdb.engine.steps import Row, Steps
+from agentdb.engine.steps import Companion, Outcome, Row, Steps
 from agentdb.engine.transaction import Transaction, open_transactions
 from agentdb.errors import DeadlineError, OutcomeUnknownError, StorageError, TransactionError, UnavailableError
 from agentdb.telemetry import logger
@@ -186,6 +186,27 @@ class Client(ABC):
         opened = open_transactions.get()
         return next((one for one in reversed(opened) if one.client is self), None) if opened else None
 
+    def answered_at_once(self, steps: Callable[[], Steps[T]]) -> Outcome[T] | None:
+        """Drive short `steps`, which only read, without waiting; None, with nothing lost, where that cannot be.
+
+        Raises:
+            AgentDBError: Whatever the database said, translated.
+        """
+        return None
+
+    def written_at_once(
+        self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None = None
+    ) -> Outcome[T] | None:
+        """Drive short `steps` in one transaction without waiting; None, with nothing done, where that cannot be.
+
+        Args:
+            told: Called with the result once it is kept.
+
+        Raises:
+            AgentDBError: Whatever the database said, translated; nothing was done, unless it is OutcomeUnknownError.
+        """
+        return None
+
     async def query(self, steps: Callable[[], Steps[T]], *, is_short: bool) -> T:
         """Drive `steps`, which only read.
 
@@ -225,6 +246,7 @@ class Client(ABC):
         told: Callable[[T], None] | None = None,
         limit: CallLimit | None = None,
         is_short: bool = False,
+        companion: Companion | None = None,
     ) -> T:
         """Drive `steps` in one transaction, or in a savepoint of the one that is joined.
 
@@ -232,6 +254,7 @@ class Client(ABC):
             told: Called with the result once it is kept.
             limit: The caller's own deadline, if it has one.
             is_short: They are a few indexed statements with little to store.
+            companion: How they are done together with others, where units share a transaction.
 
         Raises:
             AgentDBError: Whatever the database said, translated; nothing was done, unless it is OutcomeUnknownError.

@@ -1,8 +1,8 @@
 """Group commit: units of work that wait for SQLite's writer share one transaction, and one hop to its thread.
 
-A commit waits for the disk, so sixteen units in one commit take little longer than one. Each unit gets the answer that
-it would have got alone: when a statement fails, or a unit raises after it wrote, the whole group is rolled back and its
-members are run again one by one, in their order.
+A commit waits for the disk, so sixteen units in one commit take little longer than one; those of one kind also share
+statements. Each unit gets the answer that it would have got alone: when a statement fails, or a unit raises after it
+wrote, the whole group is rolled back and its members are run again one by one, in their order.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Sequence
 from copy import copy
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
 from agentdb.engine.channel import HURRY_S
 from agentdb.engine.dialect import Dialect
 from agentdb.engine.member import Member
-from agentdb.engine.patience import LOCK_SLICE_S, Patience
-from agentdb.engine.steps import Encode, Insert, Many, Query, Row, drive
+from agentdb.engine.patience import Patience
+from agentdb.engine.steps import Encode, Insert, InsertEach, Many, Query, Row, Update, drive
 from agentdb.engine.transaction import commit_failure
 from agentdb.errors import AgentDBError, ConflictError, DeadlineError
 
@@ -28,6 +29,12 @@ T = TypeVar("T")
 LARGEST_GROUP: Final = 128
 LONGEST_S: Final = 0.005
 """After so long a group takes no further member in, so that the first one does not wait for all."""
+
+LONGEST_INLINE_S: Final = 0.001
+"""The same on the event loop's thread, where everything else waits too."""
+
+MOST_TOGETHER: Final = 16
+"""How many members are done together, before time is looked at."""
 
 
 class Group:
@@ -62,6 +69,9 @@ class Group:
         self._lock_timeout_s = lock_timeout_s
         self._patience = Patience(lock_timeout_s)
         self._begun_at: float | None = None
+        self._longest_s = LONGEST_S
+        self._begun: list[Member[Any]] = []
+        self._is_done = False
         self._is_stopped = False
         self._is_over_limit = False
         self._is_committing = False
@@ -90,6 +100,8 @@ class Group:
     def end(self) -> None:
         """It is over: no interruption may reach the next one."""
         self._is_over = True
+        for member in self.members:  # a circle would be left to Python's garbage collector, which takes its time
+            member.group = None
 
     def time_left(self) -> float:
         """How many seconds it may go on. It begins late where another process holds the lock."""
@@ -103,31 +115,41 @@ class Group:
     def begin_at_once(self) -> bool:
         """Begin without waiting; False, with nothing begun, where that cannot be: the thread will see why."""
         try:
-            self._raw.execute("PRAGMA busy_timeout = 0")
-            try:
-                self._begin(self._raw)
-            finally:
-                self._raw.execute(f"PRAGMA busy_timeout = {int(LOCK_SLICE_S * 1000)}")
+            self._begin(self._raw)
         except sqlite3.Error:
             return False
+        self._longest_s = LONGEST_INLINE_S
         return True
 
-    # On the writer's thread, or on the event loop for one that has begun at once.
+    # On the writer's thread. What has begun at once works on the event loop, and commits there if that is quick.
 
-    def run(self) -> None:
-        """Run all members, in one transaction, as far as time allows."""
-        begun: list[Member[Any]] = []
+    def work(self) -> bool:
+        """Run all members, in one transaction, as far as time allows: whether there is something to commit."""
         try:
             if self._begun_at is None:
                 self._patience.run(self._begin, self._raw)
-            self._run_members(begun)
-            self._check_running()
+            self._run_members()
         except (sqlite3.Error, UnicodeDecodeError) as error:
             self._answer([member for member in self.members if member.claim()], self._translated(error))
         except Exception as error:
-            self._undo(begun, error)
+            self._undo(error)
         else:
-            self._commit(begun)
+            self._is_done = True
+        return self._is_done
+
+    def commit(self) -> None:
+        """Keep what they have done, unless it was stopped meanwhile."""
+        try:
+            self._check_running()
+        except DeadlineError as error:
+            self._undo(error)
+        else:
+            self._commit()
+
+    def run(self) -> None:
+        """Work and commit, as far as that was not done at once."""
+        if self._is_done or self.work():
+            self.commit()
 
     def _begin(self, raw: sqlite3.Connection) -> None:
         self._check_running()
@@ -136,15 +158,20 @@ class Group:
         raw.execute(self._dialect.begin(None))
         self._begun_at = time.monotonic()
 
-    def _run_members(self, begun: list[Member[Any]]) -> None:
-        until = time.monotonic() + LONGEST_S
-        for place, member in enumerate(self.members):
-            if begun and time.monotonic() > until:
-                self.left = self.members[place:]
+    def _run_members(self) -> None:
+        until = time.monotonic() + self._longest_s
+        waiting = deque(self.members)
+        while waiting:
+            if self._begun and time.monotonic() > until:
+                self.left = waiting
                 return
-            if member.claim():
-                begun.append(member)
-                self._run_member(member)
+            members = _next_of(waiting)
+            self._begun += members
+            if len(members) > 1:
+                self._run_together(members)
+            else:
+                for member in members:
+                    self._run_member(member)
 
     def _run_member(self, member: Member[Any]) -> None:
         before = self._raw.total_changes
@@ -153,10 +180,28 @@ class Group:
             raise outcome.refusal
         member.result, member.error = outcome
 
-    def _execute(self, step: Query | Many) -> Sequence[Row]:
-        self._check_running()
+    def _run_together(self, members: Sequence[Member[Any]]) -> None:
+        companions = [member.companion for member in members if member.companion is not None]
+        before = self._raw.total_changes
+        items = [companion.item for companion in companions]
+        outcome = drive(partial(companions[0].run, items), self._encode, self._execute)
+        if outcome.refusal is not None and self._raw.total_changes != before:
+            raise outcome.refusal
+        # After a refusal of the whole each finds out by itself whom it concerns.
+        answers = outcome.result or [None] * len(members)
+        for member, answer in zip(members, answers, strict=True):
+            if answer is None:
+                self._run_member(member)
+            elif isinstance(answer, AgentDBError):
+                member.error = answer
+            else:
+                member.result = answer
+
+    def _execute(self, step: Query | Many, values: Any) -> Sequence[Row]:
+        if self._is_stopped:
+            self._check_running()
         try:
-            return execute(self._raw, step)
+            return execute(self._raw, step, values)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
 
@@ -164,9 +209,9 @@ class Group:
         if self._is_stopped:
             raise DeadlineError("The unit of work was stopped and rolled back.")
 
-    def _undo(self, begun: list[Member[Any]], error: Exception) -> None:
+    def _undo(self, error: Exception) -> None:
         """Roll back after `error`, which the last member begun has met."""
-        is_undone = self._roll_back()
+        is_undone, begun = self._roll_back(), self._begun
         self.left = [member for member in self.members if member not in begun]
         for member in begun:
             if member.is_late or member.is_given_up:
@@ -181,10 +226,10 @@ class Group:
     def _over_limit(self) -> DeadlineError:
         return DeadlineError(f"The unit of work took over {self._limit_s:.3g} s and was rolled back.")
 
-    def _commit(self, begun: list[Member[Any]]) -> None:
-        self._is_committing = True
+    def _commit(self) -> None:
+        self._is_committing, begun = True, self._begun
         try:
-            Patience(self._lock_timeout_s).run(_commit, self._raw)
+            Patience(self._lock_timeout_s).run(commit, self._raw)
         except sqlite3.Error as error:
             failure = commit_failure(self._translated(error))
             is_undone = self._roll_back()
@@ -218,27 +263,53 @@ class Group:
         return translated
 
 
-def execute(raw: sqlite3.Connection, step: Query | Many) -> Sequence[Row]:
+def _next_of(waiting: deque[Member[Any]]) -> list[Member[Any]]:
+    """The members that come next: one, or those of one kind that are done together.
+
+    They pass members of another kind, unless those are done by themselves: no caller who waits knows of the others.
+    """
+    first = waiting.popleft()
+    found: list[Member[Any]] = [first]
+    passed: list[Member[Any]] = []
+    while waiting and first.kind is not None and waiting[0].kind is not None and len(found) < MOST_TOGETHER:
+        member = waiting.popleft()
+        (found if member.kind == first.kind else passed).append(member)
+    waiting.extendleft(reversed(passed))
+    return [member for member in found if member.claim()]
+
+
+def commit(raw: sqlite3.Connection) -> None:
+    """Keep what was done in the transaction."""
+    raw.execute("COMMIT")
+
+
+def execute(raw: sqlite3.Connection, step: Query | Many, values: Any) -> Sequence[Row]:
     """Run one step of a unit; its parameters are encoded."""
-    if isinstance(step, Insert):
-        return _inserted(raw.execute(_without_returning(step.sql), step.values))
-    if isinstance(step, Query):
-        return raw.execute(step.sql, step.values).fetchall()
-    raw.executemany(step.sql, step.rows)
+    kind = type(step)
+    if kind is Query:
+        return raw.execute(step.sql, values).fetchall()
+    if kind is Insert:
+        cursor = raw.execute(_without_returning(step.sql), values)
+        return _ids(cursor.lastrowid or 0, cursor.rowcount)
+    if kind is Update:
+        return [_CHANGED] * raw.execute(_without_returning(step.sql), values).rowcount
+    cursor = raw.executemany(_without_returning(step.sql), values)
+    if kind is InsertEach:
+        ((last,),) = raw.execute("SELECT last_insert_rowid()")
+        return _ids(last, cursor.rowcount)
     return ()
 
 
-def _inserted(cursor: sqlite3.Cursor) -> Sequence[Row]:
+_CHANGED: Final[Row] = {}
+
+
+def _ids(last: int, count: int) -> Sequence[Row]:
     """The ids of new rows: one after the other, because nobody else writes meanwhile."""
-    last = cursor.lastrowid or 0
-    return [{"id": row_id} for row_id in range(last - cursor.rowcount + 1, last + 1)]
+    return [{"id": last}] if count == 1 else [{"id": row_id} for row_id in range(last - count + 1, last + 1)]
 
 
 @lru_cache
 def _without_returning(sql: str) -> str:
-    # With it SQLite copies each page before changing it: an insert of one row takes three times as long.
+    # With it SQLite copies each page before changing it: an insert of one row takes three times as long, an update half
+    # as long again.
     return sql.removesuffix('RETURNING "id"')
-
-
-def _commit(raw: sqlite3.Connection) -> None:
-    raw.execute("COMMIT")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from agentdb.engine.steps import Encode, Many, Outcome, Query, Row, Steps, drive
 
@@ -71,10 +71,10 @@ class InlineReader:
         raw.set_progress_handler(self._is_over, _INSTRUCTIONS)
         return raw
 
-    def _execute(self, step: Query | Many) -> Sequence[Row]:
+    def _execute(self, step: Query | Many, values: Any) -> Sequence[Row]:
         assert self._raw is not None
         assert isinstance(step, Query), "A read has no rows to write."
-        cursor = self._raw.execute(step.sql, step.values)
+        cursor = self._raw.execute(step.sql, values)
         try:
             rows = chunk = cursor.fetchmany(_ROWS)
             while len(chunk) == _ROWS:

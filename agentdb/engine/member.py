@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from agentdb.engine.call_limits import CallLimit
 from agentdb.engine.channel import Answer
-from agentdb.engine.steps import Steps
+from agentdb.engine.steps import Companion, Run, Steps
 from agentdb.errors import AgentDBError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class Member(Answer[T]):
     Attributes:
         repeats: How often it was run again.
         is_short: It is a few indexed statements with little to store.
+        companion: How it is done together with others, if it can be.
         is_alone: It was in a group that failed, and is run again in one of its own.
         limit: The caller's own deadline.
     """
@@ -34,10 +35,12 @@ class Member(Answer[T]):
         told: Callable[[T], None] | None,
         limit: CallLimit | None,
         is_short: bool,
+        companion: Companion | None,
     ) -> None:
         super().__init__()
         self.steps = steps
         self.is_short = is_short
+        self.companion = companion
         self.limit = limit
         self.since = self.loop.time()
         self.repeats = 0
@@ -46,6 +49,11 @@ class Member(Answer[T]):
         self.group: Group | None = None
         self._told = told
         self._claim = threading.Lock()
+
+    @property
+    def kind(self) -> Run | None:
+        """What those have too that can be done together with it; None if it is done by itself."""
+        return None if self.companion is None else self.companion.run
 
     def claim(self) -> bool:
         """Whether it is the caller's of this method alone: the writer's to run, or the loop's to answer without."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import reduce
-from typing import Any, Final, TypeGuard
+from operator import mul
+from typing import Final, cast
 
 from agentdb.errors import InvalidInputError, excerpt
 from agentdb.types import Tokens
@@ -23,6 +24,7 @@ _LOWEST: Final = LIMIT.copy_negate()
 _LIMIT_UNITS: Final = int(LIMIT.scaleb(DECIMALS))
 _UNIT: Final = Decimal(1).scaleb(-DECIMALS)
 _ZERO: Final = Decimal(0)
+_UNITS: Final = {int}
 # Enough for a 64-bit token count times a price, before the one rounding; whatever the application's own context says.
 _EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
 
@@ -54,8 +56,8 @@ def cost_usd(tokens: Tokens, price: Sequence[Decimal | float | int | None]) -> D
         InvalidInputError: It is outside ±900,000,000.
     """
     rates = [rate or 0 for rate in price]
-    if _are_units(rates):
-        return _of_units(_half_even(sum([n * rate for n, rate in zip(tokens, rates, strict=True)]), 1000))
+    if set(map(type, rates)) == _UNITS:
+        return _of_units(_half_even(sum(map(mul, tokens, cast("list[int]", rates))), 1000))
     total = _ZERO
     for n, rate in zip(tokens, rates, strict=True):
         total = _EXACT.fma(rate if isinstance(rate, Decimal) else from_database(rate), n, total)
@@ -99,10 +101,6 @@ def _decimal(value: object) -> Decimal:
         return Decimal(value)
     except InvalidOperation:
         raise InvalidInputError(f"An amount of money is a decimal number, found {excerpt(value)}.") from None
-
-
-def _are_units(rates: Sequence[Any]) -> TypeGuard[Sequence[int]]:
-    return {type(rate) for rate in rates} == {int}
 
 
 def _half_even(amount: int, divisor: int) -> int:

@@ -9,8 +9,9 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-LOCK_SLICE_S: Final = 0.1
-"""How long SQLite itself waits for another process's lock; nothing interrupts that, so we wait by such slices."""
+FIRST_DELAY_S: Final = 0.001
+LONGEST_DELAY_S: Final = 0.025
+"""Between two attempts, about as SQLite waits itself. Nothing would interrupt that, so its connections never wait."""
 
 
 class Patience:
@@ -29,12 +30,15 @@ class Patience:
         Raises:
             OperationalError: The time is over.
         """
+        delay_s = FIRST_DELAY_S
         while True:
             try:
                 return work(raw)
             except sqlite3.OperationalError as error:
                 if not is_locked(error) or time.monotonic() >= self._until:
                     raise
+            time.sleep(delay_s)
+            delay_s = min(2 * delay_s, LONGEST_DELAY_S)
 
 
 def is_locked(error: sqlite3.Error) -> bool:

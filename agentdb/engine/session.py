@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from agentdb.engine.call_limits import CallLimit, CallLimits
 from agentdb.engine.channel import settle
@@ -16,7 +16,7 @@ from agentdb.engine.client import Client, closed_handle
 from agentdb.engine.dialect import Dialect, Target
 from agentdb.engine.queues import HotRow, Queues
 from agentdb.engine.retry import Doubts, Repeats, in_doubt
-from agentdb.engine.steps import Row, Steps
+from agentdb.engine.steps import Companion, Row, Steps
 from agentdb.engine.transaction import Transaction
 from agentdb.engine.values import seconds
 from agentdb.errors import (
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from agentdb.engine.rights import Rights
 
 T = TypeVar("T")
+
+_REPEATED: Final = (UnavailableError, OutcomeUnknownError)
+"""What may be followed by another attempt."""
 
 _Attempt: TypeAlias = Callable[[CallLimit | None], Awaitable[T]]
 
@@ -74,6 +77,15 @@ class Abilities:
 def nothing_begun(timeout_s: float) -> DeadlineError:
     """What a caller is told who leaves no time."""
     return DeadlineError(f"Not done within {timeout_s} s: nothing was begun.")
+
+
+def _check_time(timeout_s: float | None) -> None:
+    """
+    Raises:
+        DeadlineError: It leaves none.
+    """
+    if timeout_s is not None and seconds(timeout_s) <= 0:
+        raise nothing_begun(timeout_s)
 
 
 class Session:
@@ -171,8 +183,7 @@ class Session:
             DeadlineError: `limit_s` leaves no time to begin.
         """
         self._check_open()
-        if limit_s is not None and seconds(limit_s) <= 0:
-            raise nothing_begun(limit_s)
+        _check_time(limit_s)
         return self.client.transaction(isolation=isolation, limit_s=limit_s)
 
     async def read(self, work: Callable[[], Awaitable[T]], *, timeout_s: float | None = None) -> T:
@@ -186,6 +197,7 @@ class Session:
         Raises:
             DeadlineError: `timeout_s` has passed.
         """
+        _check_time(timeout_s)
         with self.use():
             return await self._limited(lambda _: work(), timeout_s)
 
@@ -203,6 +215,7 @@ class Session:
             DeadlineError: `timeout_s` has passed; nothing was done.
             OutcomeUnknownError: It passed during COMMIT, or the connection was lost then.
         """
+        _check_time(timeout_s)
         committed: list[T] = []
         once = partial(self._once, work, isolation, committed.append)
         return await self._limited(lambda _: once(), timeout_s, committed)
@@ -221,6 +234,10 @@ class Session:
             DeadlineError: `timeout_s` has passed.
         """
         self._check_open()
+        _check_time(timeout_s)
+        outcome = self.client.answered_at_once(steps) if is_short else None
+        if outcome is not None:
+            return outcome.get()
         return await self._limited(lambda _: self.client.query(steps, is_short=is_short), timeout_s)
 
     async def write(
@@ -232,6 +249,7 @@ class Session:
         is_keyed: bool = False,
         row: HotRow | None = None,
         is_short: bool = False,
+        companion: Companion | None = None,
     ) -> T:
         """Drive `steps` in one transaction, and again when the database could not do it just then.
 
@@ -244,6 +262,7 @@ class Session:
                 nobody knows whether they were done.
             row: What many callers may want to change at once; see `Queues`.
             is_short: They are a few indexed statements with little to store.
+            companion: How they are done together with others, where units share a transaction.
 
         Raises:
             DeadlineError: `timeout_s` has passed; nothing was done.
@@ -251,6 +270,14 @@ class Session:
                 keyed, or could not be repeated.
         """
         self._check_open()
+        _check_time(timeout_s)
+        met: AgentDBError | None = None
+        try:
+            outcome = self.client.written_at_once(steps, told=on_commit) if is_short else None
+        except _REPEATED as error:
+            outcome, met = None, error
+        if outcome is not None:
+            return outcome.get()
         doubts = Doubts(is_keyed=is_keyed)
         committed: list[T] = []
 
@@ -260,11 +287,12 @@ class Session:
                 on_commit(result)
 
         return await self._limited(
-            lambda limit: self.client.write(steps, told=told, limit=limit, is_short=is_short),
+            lambda limit: self.client.write(steps, told=told, limit=limit, is_short=is_short, companion=companion),
             timeout_s,
             committed,
             doubts,
             row,
+            met,
         )
 
     def _check_open(self) -> None:
@@ -291,18 +319,18 @@ class Session:
         committed: Sequence[T] | None = None,
         doubts: Doubts | None = None,
         row: HotRow | None = None,
+        met: AgentDBError | None = None,
     ) -> T:
         """Attempt it within its limit.
 
         Args:
             committed: Holds the result as soon as it is kept; None for a call that keeps nothing.
+            met: What an attempt has met already.
         """
-        if timeout_s is not None and seconds(timeout_s) <= 0:
-            raise nothing_begun(timeout_s)
         doubts = doubts or Doubts()
         try:
             with self.limits.of(timeout_s) as limit:
-                return await self._attempted(attempt, limit, doubts, row)
+                return await self._attempted(attempt, limit, doubts, row, met)
         except asyncio.CancelledError as cancelled:
             raise cancelled from self._left_unsaid(cancelled, doubts, committed)
         except TimeoutError as error:
@@ -337,16 +365,23 @@ class Session:
         return DeadlineError(f"Not done within {within_s:.3g} s{', and rolled back' if is_write else ''}.")
 
     async def _attempted(
-        self, attempt: _Attempt[T], limit: CallLimit | None, doubts: Doubts, row: HotRow | None = None
+        self,
+        attempt: _Attempt[T],
+        limit: CallLimit | None,
+        doubts: Doubts,
+        row: HotRow | None = None,
+        met: AgentDBError | None = None,
     ) -> T:
         """Most calls need one attempt, and do not pay for the machinery of the others."""
         if row is not None and self.client.is_strict and self.client.joined() is None:
             async with self.queues.turn(row):
-                return await self._attempted(attempt, limit, doubts)
+                return await self._attempted(attempt, limit, doubts, met=met)
         self.repeats.budget.called()
         try:
+            if met is not None:
+                raise met
             return await attempt(limit)
-        except (UnavailableError, OutcomeUnknownError) as error:
+        except _REPEATED as error:
             if self.client.joined() is not None:
                 raise
             first: AgentDBError = error

@@ -1,6 +1,7 @@
 """SQLite: one writer connection, and readers that never wait for it.
 
-Each connection has a thread of its own, but for the one of short reads, which runs on the event loop's.
+Each connection has a thread of its own, but for the one of short reads, which runs on the event loop's. The statements
+of short writes run there too, in a turn of the writer's; a commit that waits for the disk does not.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from agentdb.engine.client import Client, closed_handle, only_reads
 from agentdb.engine.diagnosis import Connections
 from agentdb.engine.group import Group
 from agentdb.engine.inline_reader import InlineReader
+from agentdb.engine.inline_writer import InlineWriter
 from agentdb.engine.member import Member
 from agentdb.engine.sqlite import SqliteTarget, dialect
 from agentdb.engine.sqlite_channel import SqliteChannel
 from agentdb.engine.sqlite_files import is_writable
 from agentdb.engine.sqlite_opener import SqliteOpener
-from agentdb.engine.steps import Outcome, Steps
+from agentdb.engine.steps import Companion, Outcome, Steps
 from agentdb.engine.vectors import Load
 from agentdb.engine.writer import WriterQueue
 from agentdb.errors import TransactionError
@@ -48,10 +50,13 @@ class SqliteClient(Client):
         # A second connection to a database in memory would see another, empty one.
         self._slots = target.options.readers if target.path else 0
         self._reader_slots = asyncio.Semaphore(self._slots)
+        self._inline_writer = InlineWriter(self.dialect)
         self.turns = WriterQueue(
+            self._run_at_once,
             self._group_of,
             self._run_group,
-            is_quick=target.options.inline_writes and (target.path is None or target.options.durability == "fast"),
+            is_inline=target.options.inline_writes,
+            is_quick=target.path is None or target.options.durability == "fast",
             after=self._after_turn,
             redone=self.count_fallback,
             patience_s=target.options.acquire_timeout_s,
@@ -160,6 +165,21 @@ class SqliteClient(Client):
             with self.dialect.translating():
                 return await channel.on_thread(work)
 
+    def answered_at_once(self, steps: Callable[[], Steps[T]]) -> Outcome[T] | None:
+        return self._inline_outcome(steps) if self._is_here() else None
+
+    def written_at_once(
+        self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None = None
+    ) -> Outcome[T] | None:
+        if not self.turns.is_quick or self._writer is None or self._is_read_only or not self._is_here():
+            return None
+        return self.turns.written_at_once(steps, told=told)
+
+    def _is_here(self) -> bool:
+        """Whether a call that begins now may use a connection that no transaction of its own has."""
+        self._check_loop()
+        return self.arrive is None and self.joined() is None
+
     async def query(self, steps: Callable[[], Steps[T]], *, is_short: bool) -> T:
         self._check_loop()
         joined = self.joined()
@@ -167,8 +187,7 @@ class SqliteClient(Client):
             return await joined.query(steps, self.dialect.encode)
         if self.arrive is not None:
             await self.arrive()
-        if is_short and self.inline is not None:
-            outcome = self._inline_outcome(self.inline, steps)
+            outcome = self._inline_outcome(steps) if is_short else None
             if outcome is not None:
                 return outcome.get()
         async with self._channel(writing=not self._slots) as channel:
@@ -186,6 +205,7 @@ class SqliteClient(Client):
         told: Callable[[T], None] | None = None,
         limit: CallLimit | None = None,
         is_short: bool = False,
+        companion: Companion | None = None,
     ) -> T:
         self._check_loop()
         joined = self.joined()
@@ -198,16 +218,22 @@ class SqliteClient(Client):
         if self._is_read_only and self._may_write():
             async with self._channel(writing=True):
                 pass  # it has another writer now
-        return await self.turns.write(steps, told=told, limit=limit, is_short=is_short)
+        return await self.turns.write(steps, told=told, limit=limit, is_short=is_short, companion=companion)
 
-    def _inline_outcome(self, inline: InlineReader, steps: Callable[[], Steps[T]]) -> Outcome[T] | None:
+    def _inline_outcome(self, steps: Callable[[], Steps[T]]) -> Outcome[T] | None:
+        if self.inline is None:
+            return None
         if self._writer is None:
             raise closed_handle()
         try:
-            return inline.query(steps, self.dialect.encode)
+            return self.inline.query(steps, self.dialect.encode)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             with self.dialect.translating():
                 raise error
+
+    def _run_at_once(self, steps: Callable[[], Steps[T]]) -> Outcome[T] | None:
+        assert self._writer is not None
+        return self._inline_writer.write(self._writer.raw, steps)
 
     def _group_of(self, members: list[Member[Any]]) -> Group:
         assert self._writer is not None

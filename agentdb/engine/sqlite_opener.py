@@ -9,7 +9,6 @@ from typing import Final
 import aiosqlite
 
 from agentdb.engine.channel import settle
-from agentdb.engine.patience import LOCK_SLICE_S
 from agentdb.engine.sqlite import SqliteTarget
 from agentdb.engine.sqlite_channel import SqliteChannel
 from agentdb.engine.sqlite_files import check_file, file_uri, make_file
@@ -75,7 +74,7 @@ class SqliteOpener:
             file_uri(path) if path is not None else ":memory:",
             uri=path is not None,
             isolation_level=None,
-            timeout=LOCK_SLICE_S,
+            timeout=0,  # see Patience
             check_same_thread=not is_writer,
         )
         connection._thread.daemon = True  # a process that forgot `close()` still ends

@@ -30,6 +30,12 @@ class Insert(Query):
     __slots__ = ()
 
 
+class Update(Query):
+    """An UPDATE that ends in RETURNING "id"; it gives a row for each that it changed, and only their number counts."""
+
+    __slots__ = ()
+
+
 class Many(NamedTuple):
     """One statement for each of `rows`; it gives no rows back."""
 
@@ -37,11 +43,29 @@ class Many(NamedTuple):
     rows: Iterable[Sequence[Any]]
 
 
+class InsertEach(Many):
+    """An INSERT that ends in RETURNING "id", for each of `rows`; it gives the ids, in the order of the rows."""
+
+    __slots__ = ()
+
+
 Steps: TypeAlias = Generator[Query | Many, Sequence[Row], T]
 """What `Session.query` and `Session.write` take, made anew for each attempt."""
 
 Encode: TypeAlias = Callable[[Sequence[Any]], list[Any]]
 """Parameters as the driver takes them; values that no engine may see are refused."""
+
+
+Run: TypeAlias = Callable[[Sequence[Any]], Steps[Sequence[Any]]]
+"""Steps that do several writes of one kind, with an answer for each: its result, the error that refuses it, or None for
+one that they do not decide. For the last two nothing was done."""
+
+
+class Companion(NamedTuple):
+    """One write as `run` takes it, together with others that have the same `run`."""
+
+    run: Run
+    item: Any
 
 
 class Outcome(NamedTuple, Generic[T]):
@@ -57,40 +81,38 @@ class Outcome(NamedTuple, Generic[T]):
         return self.result  # type: ignore[return-value]  # None is a result where T has it
 
 
-def drive(
-    steps: Callable[[], Steps[T]], encode: Encode, execute: Callable[[Query | Many], Sequence[Row]]
-) -> Outcome[T]:
+Execute: TypeAlias = Callable[[Query | Many, Any], T]
+"""Runs a statement with its parameters as the driver takes them: a list, or for a `Many` its rows one by one, because
+another thread's turn need not wait for all of them."""
+
+
+def drive(steps: Callable[[], Steps[T]], encode: Encode, execute: Execute[Sequence[Row]]) -> Outcome[T]:
     """Run a unit where statements are answered at once. What `execute` raises ends it."""
     running = steps()
     rows: Sequence[Row] | None = None
     while True:
         try:
-            step = _encoded(running.send(rows), encode)  # type: ignore[arg-type]  # None starts it
+            step = running.send(rows)  # type: ignore[arg-type]  # None starts it
+            values = encode(step.values) if isinstance(step, Query) else map(encode, step.rows)
         except StopIteration as end:
             return Outcome(end.value)
         except Exception as error:
             return Outcome(refusal=misread(error))
-        rows = execute(step)
+        rows = execute(step, values)
 
 
 async def drive_awaiting(
-    steps: Callable[[], Steps[T]], encode: Encode, execute: Callable[[Query | Many], Awaitable[Sequence[Row]]]
+    steps: Callable[[], Steps[T]], encode: Encode, execute: Execute[Awaitable[Sequence[Row]]]
 ) -> Outcome[T]:
     """Run a unit where statements are awaited."""
     running = steps()
     rows: Sequence[Row] | None = None
     while True:
         try:
-            step = _encoded(running.send(rows), encode)  # type: ignore[arg-type]  # None starts it
+            step = running.send(rows)  # type: ignore[arg-type]  # None starts it
+            values = encode(step.values) if isinstance(step, Query) else map(encode, step.rows)
         except StopIteration as end:
             return Outcome(end.value)
         except Exception as error:
             return Outcome(refusal=misread(error))
-        rows = await execute(step)
-
-
-def _encoded(step: Query | Many, encode: Encode) -> Query | Many:
-    if isinstance(step, Query):
-        return type(step)(step.sql, encode(step.values))
-    # One by one: another thread's turn need not wait for all of them.
-    return Many(step.sql, map(encode, step.rows))
+        rows = await execute(step, values)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
 import orjson
@@ -149,6 +150,13 @@ def time_text(moment: datetime) -> str:
     Raises:
         InvalidInputError: As `utc`.
     """
+    # A moment of another zone may equal one that is a different instant, an hour later, when clocks are set back.
+    return _written(moment if moment.tzinfo is UTC else utc(moment))
+
+
+@lru_cache
+def _written(moment: datetime) -> str:
+    """A row, and the statements of a call, tell one moment several times."""
     return utc(moment).isoformat(sep=" ", timespec="microseconds")
 
 
@@ -193,7 +201,7 @@ def _finite(value: float) -> float:
 
 
 def _each(values: Sequence[Any]) -> list[Any]:
-    return [checked(value) for value in values]
+    return [CHECKS[type(value)](value) for value in values]
 
 
 def _refused(value: Any) -> Any:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from agentdb.engine.call_limits import CallLimit
-from agentdb.engine.group import LARGEST_GROUP, Group
+from agentdb.engine.group import LARGEST_GROUP, LONGEST_INLINE_S, Group
 from agentdb.engine.member import Member
-from agentdb.engine.steps import Steps
+from agentdb.engine.steps import Companion, Outcome, Steps
 from agentdb.errors import AgentDBError, OutcomeUnknownError
 from agentdb.telemetry import fields, logger
 from agentdb.telemetry.calls import count_retries
@@ -31,22 +33,29 @@ class WriterQueue:
     """Turns at the writer.
 
     Args:
+        at_once: Runs a unit here and now; None if it would have to wait.
         make: Makes a group of members that share a transaction.
         run: Runs it.
-        is_quick: Whether a commit does not wait for the disk, so that a short write which comes alone may run on the
-            event loop's thread: the hop to the writer's and back takes longer.
+        is_inline: Whether statements of short writes may run on the event loop's thread: two threads that take turns at
+            Python's lock take longer.
+        is_quick: Whether their commit may too, because that does not wait for the disk.
         after: Called after each turn.
         redone: Called when a group was rolled back, so that its members are run again one by one.
         patience_s: How long a member waits for its turn.
         impatient: What it is told then.
         closed: What it is told after `close`.
+
+    Attributes:
+        is_quick: Whether short writes run on the event loop's thread to their end.
     """
 
     def __init__(
         self,
+        at_once: Callable[[Callable[[], Steps[Any]]], Outcome[Any] | None],
         make: Callable[[list[Member[Any]]], Group],
         run: GroupRunner,
         *,
+        is_inline: bool,
         is_quick: bool,
         after: Callable[[], None],
         redone: Callable[[], None],
@@ -54,10 +63,13 @@ class WriterQueue:
         impatient: Callable[[], AgentDBError],
         closed: Callable[[], AgentDBError],
     ) -> None:
+        self._at_once = at_once
         self._make = make
         self._run = run
-        self._is_quick = is_quick
-        self._was_alone = False
+        self.is_quick = is_inline and is_quick
+        self._is_inline = is_inline
+        self._alone = 0
+        self._turn_until = 0.0
         self._after = after
         self._redone = redone
         self._patience_s = patience_s
@@ -99,6 +111,22 @@ class WriterQueue:
         self._after()
         self._next()
 
+    def written_at_once(self, steps: Callable[[], Steps[T]], *, told: Callable[[T], None] | None) -> Outcome[T] | None:
+        """Run a short unit of work here and now; None, with nothing done, where it would have to wait.
+
+        Only where units have come alone of late, because one of many would keep the others from sharing its commit; and
+        only for a millisecond, so that other tasks get their turns.
+        """
+        may = self.is_quick and self._alone > 1 and not (self._is_taken or self._is_closed)
+        if not may or time.monotonic() > self._turn_until:
+            return None
+        outcome = self._at_once(steps)
+        if outcome is not None:
+            if outcome.refusal is None and told is not None:
+                _tell(partial(told, outcome.get()))
+            self._after()
+        return outcome
+
     async def write(
         self,
         steps: Callable[[], Steps[T]],
@@ -106,14 +134,17 @@ class WriterQueue:
         told: Callable[[T], None] | None,
         limit: CallLimit | None,
         is_short: bool,
+        companion: Companion | None,
     ) -> T:
         """Run a unit of work, together with others that wait at the same time."""
-        member = Member(steps, told=told, limit=limit, is_short=is_short)
+        member = Member(steps, told=told, limit=limit, is_short=is_short, companion=companion)
         self._waiting.append(member)
         if not self._is_taken:
             self._is_taken = True
-            # Whoever else writes in this turn of the event loop comes along.
-            member.loop.call_soon(self._next)
+            if is_short and self._alone > 1 and not self.is_quick:
+                self._next()  # others get their turns while it waits for the disk
+            else:  # whoever else writes in this turn of the event loop comes along
+                member.loop.call_soon(self._turn)
         elif self._timer is None:
             self._timer = member.loop.call_at(member.since + self._patience_s, self._lose_patience)
         try:
@@ -131,6 +162,11 @@ class WriterQueue:
         if self._group is not None:
             self._group.stop()
 
+    def _turn(self) -> None:
+        """Go on, now that other tasks have had theirs."""
+        self._turn_until = time.monotonic() + LONGEST_INLINE_S
+        self._next()
+
     def _next(self) -> None:
         while self._waiting:
             if isinstance(self._waiting[0], asyncio.Future):
@@ -146,15 +182,23 @@ class WriterQueue:
 
     def _start(self, members: list[Member[Any]]) -> None:
         group = self._group = self._make(members)
-        # Where several write at a time, one that happens to come alone would keep the others from the loop.
-        was_alone, self._was_alone = self._was_alone, len(members) == 1
-        if self._is_quick and was_alone and self._was_alone and members[0].is_short and group.begin_at_once():
-            group.run()
+        self._alone = self._alone + 1 if len(members) == 1 else 0
+        if self._is_inline and all(member.is_short for member in members) and self._is_over_at_once(group):
             self._finish(group)
             return
         self._run(group, self._finish)
         if self._watch is None:
             self._watch_over(group)
+
+    def _is_over_at_once(self, group: Group) -> bool:
+        """Run as much of it as need not wait; whether that was all."""
+        if not group.begin_at_once():
+            return False
+        if not group.work():
+            return True
+        if self.is_quick:
+            group.commit()
+        return self.is_quick
 
     def _watch_over(self, group: Group) -> None:
         """Stop it when its time is over. One timer serves many groups: each would end long before its own."""
@@ -193,11 +237,14 @@ class WriterQueue:
         self._repeat(group.again)
         for member in group.answered:
             if group.is_kept:
-                _tell(member)
+                _tell(member.tell)
             member.give()
         self._after()
-        # Those who have just been answered and write again come along.
-        asyncio.get_running_loop().call_soon(self._next)
+        if self._waiting or len(group.members) > 1:
+            # Those who have just been answered and write again come along.
+            asyncio.get_running_loop().call_soon(self._turn)
+        else:
+            self._is_taken = False
 
     def _repeat(self, members: list[Member[Any]]) -> None:
         if members:
@@ -227,8 +274,8 @@ def _in_doubt() -> OutcomeUnknownError:
     )
 
 
-def _tell(member: Member[Any]) -> None:
+def _tell(tell: Callable[[], None]) -> None:
     try:
-        member.tell()
+        tell()
     except Exception:
         _logger.exception("A callback after a commit failed.", extra=fields("callback_failed"))

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from agentdb.engine import Batcher, Row, Session, Steps
 from agentdb.engine.values import now
 from agentdb.errors import AgentDBError, NotFoundError
-from agentdb.services._appending import Appended, Place, added
-from agentdb.services._sent import Sent
+from agentdb.services._appending import Added, Append, Appended
 from agentdb.sql import Statements
 
 T = TypeVar("T")
 
 _STATEMENTS: Final = Statements("batches")
-
-
-class Append(NamedTuple):
-    """One message on its way."""
-
-    place: Place
-    sent: Sent
-    request_id: str | None
-
-    @property
-    def key(self) -> int:
-        """The conversation, which is locked."""
-        return self.place.conversation_id
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it sends."""
-        return len(self.sent.content)
 
 
 def append_batcher(session: Session) -> Batcher[Append, Appended]:
@@ -91,4 +72,4 @@ def _answer(item: Append, row: Row, moment: datetime) -> Appended | AgentDBError
 
 
 def _appended(item: Append, message_id: int, moment: datetime) -> Appended:
-    return Appended(added(message_id, item.place, item.sent, moment, item.request_id))
+    return Added(message_id, item.place, item.sent, moment, item.request_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 import orjson
 
@@ -38,19 +38,58 @@ class Place(NamedTuple):
         return "Conversation", self.conversation_id
 
 
-class Appended(NamedTuple):
-    """The row of a message.
+class Append(NamedTuple):
+    """One message on its way."""
 
-    Attributes:
-        is_repeated: An earlier call with the same request_id had added it.
-    """
+    place: Place
+    sent: Sent
+    request_id: str | None
+
+    @property
+    def key(self) -> int:
+        """The conversation, which is locked."""
+        return self.place.conversation_id
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it sends."""
+        return len(self.sent.content)
+
+
+class Added(NamedTuple):
+    """A message that was just inserted, as far as `append` promises: reading it back takes longer."""
+
+    id: int
+    place: Place
+    sent: Sent
+    moment: datetime
+    request_id: str | None
+
+    def message(self) -> Message:
+        """The message."""
+        return Message.trusted(
+            id=self.id,
+            conversation_id=self.place.conversation_id,
+            parent_id=self.sent.parent_id,
+            role=self.sent.role,
+            content=orjson.loads(self.sent.content),
+            request_id=self.request_id,
+            created_at=self.moment,
+            updated_at=self.moment,
+        )
+
+
+class Repeated(NamedTuple):
+    """The row of a message that an earlier call with the same request_id had added."""
 
     row: Row
-    is_repeated: bool = False
 
     def message(self) -> Message:
         """The message."""
         return Message.from_row(self.row)
+
+
+Appended: TypeAlias = Added | Repeated
 
 
 def place_of(conversation_id: Any, user_id: Any) -> Place:
@@ -66,7 +105,7 @@ def sent_of(role: Any, content: Any, parent_id: Any) -> Sent:
 
 def told(place: Place, appended: Appended) -> Iterable[MessagesAppended]:
     """What happened: nothing if it was a repeated call."""
-    return () if appended.is_repeated else (happened(place, (appended.row["id"],)),)
+    return (happened(place, (appended.id,)),) if isinstance(appended, Added) else ()
 
 
 def happened(place: Place, ids: tuple[int, ...]) -> MessagesAppended:
@@ -87,10 +126,10 @@ def lock(session: Session, place: Place) -> Steps[Row]:
 
 def touch(session: Session, place: Place, moment: datetime) -> Steps[None]:
     """Lock the conversation and move its `updatedAt`."""
-    row = yield from _STATEMENTS.row(
+    rows = yield _STATEMENTS.update(
         session, "touch", conversation_id=place.conversation_id, user_id=place.user_id, now=moment
     )
-    if row is None:
+    if not rows:
         refuse(place)
 
 
@@ -112,34 +151,19 @@ def check_parents(session: Session, place: Place, parents: Set[int]) -> Steps[No
         raise NotFoundError("message", min(missing))
 
 
-def insert(session: Session, place: Place, sent: Sent, moment: datetime, key: str | None) -> Steps[Row]:
+def insert(session: Session, place: Place, sent: Sent, moment: datetime, key: str | None) -> Steps[Added]:
     """Add one message."""
-    (message_id,) = yield from _STATEMENTS.inserted(
-        session,
-        "append",
-        conversation_id=place.conversation_id,
-        role=sent.role,
-        content=sent.content,
-        parent_id=sent.parent_id,
-        now=moment,
-        request_id=key,
-        request_index=None if key is None else 0,
-    )
-    return added(message_id, place, sent, moment, key)
+    (row,) = yield _STATEMENTS.insert(session, "append", **_parameters(place, sent, key, moment))
+    return Added(row["id"], place, sent, moment, key)
 
 
-def added(message_id: int, place: Place, sent: Sent, moment: datetime, key: str | None) -> Row:
-    """The row of a message that was just inserted, as far as `append` promises: reading it back takes longer."""
-    return {
-        "id": message_id,
-        "conversationID": place.conversation_id,
-        "parentID": sent.parent_id,
-        "role": sent.role,
-        "content": sent.content,
-        "requestId": key,
-        "createdAt": moment,
-        "updatedAt": moment,
-    }
+def insert_each(session: Session, appends: Sequence[Append], moment: datetime) -> Steps[Sequence[Added]]:
+    """Add messages of several calls, in this order."""
+    if not appends:
+        return ()
+    rows = [_parameters(*append, moment) for append in appends]
+    ids = yield _STATEMENTS.insert_each(session, "append", rows)
+    return [Added(row["id"], place, sent, moment, key) for row, (place, sent, key) in zip(ids, appends, strict=True)]
 
 
 def insert_many(
@@ -179,6 +203,18 @@ def repeated(session: Session, place: Place, batch: Batch, key: str) -> Steps[Se
     if len(found) != len(batch.messages):
         raise another_call(key)
     return found
+
+
+def _parameters(place: Place, sent: Sent, key: str | None, moment: datetime) -> dict[str, Any]:
+    return {
+        "conversation_id": place.conversation_id,
+        "role": sent.role,
+        "content": sent.content,
+        "parent_id": sent.parent_id,
+        "request_id": key,
+        "request_index": None if key is None else 0,
+        "now": moment,
+    }
 
 
 def _rows_under(session: Session, place: Place, key: str, *, first_index: int) -> Steps[Sequence[Row]]:

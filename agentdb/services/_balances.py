@@ -13,6 +13,9 @@ from agentdb.errors import BudgetError, InvalidInputError, NotFoundError
 from agentdb.services._service import Service
 from agentdb.sql import Statements
 
+_NOTHING: Final = Decimal(0)
+_LOWEST: Final = -LIMIT
+
 _STATEMENTS: Final = Statements("usage")
 
 
@@ -44,12 +47,13 @@ class Balances(Service):
         self, user_id: int, cost: Decimal, moment: datetime, *, is_enforced: bool = False
     ) -> Steps[Decimal | None]:
         """Take `cost`; what remains, or None without a budget."""
-        lowest = Decimal(0) if is_enforced else -LIMIT
-        row = yield from _STATEMENTS.row(
+        lowest = _NOTHING if is_enforced else _LOWEST
+        rows = yield _STATEMENTS.query(
             self._session, "charge", user_id=user_id, cost=cost, lowest=lowest, highest=LIMIT, now=moment
         )
-        if row is None:
+        if not rows:
             raise (yield from self._refusal(user_id, cost, moment, is_enforced=is_enforced))
+        (row,) = rows
         return None if row["budget"] is None else from_database(row["remaining"])
 
     def _refusal(self, user_id: int, cost: Decimal, moment: datetime, *, is_enforced: bool) -> Steps[Exception]:

@@ -6,10 +6,9 @@ Refusals come before the first write, but for that of a user whose expired reser
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from agentdb.engine import Row, Steps
 from agentdb.engine.money import cost_usd, from_database, sum_usd, to_units
@@ -28,13 +27,23 @@ MAX_ITEMS: Final = 100
 
 _STATEMENTS: Final = Statements("usage")
 _COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-_NAMES: Final = ("model", *_COUNTS, "convention", "type", "agent_id", "message_id")
-_FIELDS: Final = frozenset(_NAMES)
-_PRICES: Final = ("cost1kInput", "cost1kOutput", "cost1kCacheRead", "cost1kCacheWrite")
+_ABSENT: Final[Mapping[str, Any]] = {
+    "model": None,
+    **dict.fromkeys(_COUNTS, 0),
+    "convention": "disjoint",
+    **dict.fromkeys(("type", "agent_id", "message_id")),
+}
+"""What a field of an item is that is not given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+Named: TypeAlias = tuple[str, int | None, int | None]
+"""A model, an agent and a message."""
+
+Facts: TypeAlias = dict[Named, Row]
+"""What the database says of what an item of one user names."""
+
+
+class Item(NamedTuple):
     """What one row of usage will say, checked. Its tokens are disjoint."""
 
     model: str
@@ -42,6 +51,11 @@ class Item:
     type: str | None
     agent_id: int | None
     message_id: int | None
+
+    @property
+    def named(self) -> Named:
+        """What it points to."""
+        return self.model, self.agent_id, self.message_id
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -57,8 +71,7 @@ class Item:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What a caller reports in one call, checked.
 
     Attributes:
@@ -86,19 +99,44 @@ def item_of(values: Mapping[str, Any]) -> Item:
     """
     if not isinstance(values, Mapping):
         raise refused("An item", "a mapping", values)
-    if not values.keys() <= _FIELDS:
-        unknown = sorted(str(name) for name in values.keys() - _FIELDS)
+    if not values.keys() <= _ABSENT.keys():
+        unknown = sorted(str(name) for name in values.keys() - _ABSENT.keys())
         raise InvalidInputError(
-            f"An item has the fields {', '.join(_NAMES)}, found {', '.join(unknown):.200}. "
+            f"An item has the fields {', '.join(_ABSENT)}, found {', '.join(unknown):.200}. "
             "Other units than these four kinds of tokens cannot be recorded yet."
         )
-    tokens = Tokens(*[count(values.get(name, 0), name) for name in _COUNTS])
+    return checked_item(**{**_ABSENT, **values})
+
+
+def checked_item(
+    *,
+    model: Any,
+    input_tokens: Any,
+    output_tokens: Any,
+    cache_read_tokens: Any,
+    cache_write_tokens: Any,
+    convention: Any,
+    type: Any,  # noqa: A002 - the column's name
+    agent_id: Any,
+    message_id: Any,
+) -> Item:
+    """One row of usage from the values of all its fields.
+
+    Raises:
+        InvalidInputError: One that it cannot have.
+    """
+    tokens = Tokens(
+        count(input_tokens, "input_tokens"),
+        count(output_tokens, "output_tokens"),
+        count(cache_read_tokens, "cache_read_tokens"),
+        count(cache_write_tokens, "cache_write_tokens"),
+    )
     return Item(
-        model=text(values.get("model"), "model"),
-        tokens=disjoint(tokens, convention_named(values.get("convention", "disjoint"))),
-        type=optional_text(values.get("type"), "type"),
-        agent_id=optional_identifier(values.get("agent_id"), "agent_id"),
-        message_id=optional_identifier(values.get("message_id"), "message_id"),
+        text(model, "model"),
+        disjoint(tokens, convention_named(convention)),
+        optional_text(type, "type"),
+        optional_identifier(agent_id, "agent_id"),
+        optional_identifier(message_id, "message_id"),
     )
 
 
@@ -120,31 +158,44 @@ class Charges(Balances):
 
     def _recorded(self, report: Report) -> Steps[Outcome]:
         """Rows and charge of one call, or what an earlier one with its request_id made."""
-        if report.request_id is not None:
-            self._session.abilities.require("request_ids")
-            yield from self._locked_user(report.user_id)
-            earlier = yield from self._earlier(report, report.request_id)
-            if earlier is not None:
-                return Outcome(earlier, is_new=False)
+        earlier = yield from self._earlier_call(report)
+        if earlier is not None:
+            return earlier
         moment = now()
-        models, costs = yield from self._priced(report, moment)
+        models, costs = yield from self._priced(report, moment, {})
         cost = costs[0] if len(costs) == 1 else sum_usd(costs)
         remaining = yield from self._charged(report.user_id, cost, moment, is_enforced=report.is_enforced)
         usage_ids = yield from self._inserted(report, models, costs, moment)
-        return Outcome(Charge(usage_ids=usage_ids, cost_usd=cost, remaining=remaining), is_new=True)
+        return Outcome(charge_of(usage_ids, cost, remaining), is_new=True)
 
-    def _priced(self, report: Report, moment: datetime) -> Steps[tuple[list[int], list[Decimal]]]:
-        """The model of each item and its cost."""
-        facts: dict[tuple[Any, ...], Row] = {}
+    def _earlier_call(self, report: Report) -> Steps[Outcome | None]:
+        """What an earlier call with its request_id made; its user is locked then."""
+        if report.request_id is None:
+            return None
+        self._session.abilities.require("request_ids")
+        yield from self._locked_user(report.user_id)
+        earlier = yield from self._earlier(report, report.request_id)
+        return None if earlier is None else Outcome(earlier, is_new=False)
+
+    def _priced(self, report: Report, moment: datetime, facts: Facts) -> Steps[tuple[list[int], list[Decimal]]]:
+        """The model of each item and its cost.
+
+        Args:
+            facts: What is known of the user; more is added.
+        """
+        is_first = not facts
+        models: list[int] = []
+        costs: list[Decimal] = []
         for item in report.items:
-            named = (item.model, item.agent_id, item.message_id)
-            if named not in facts:
-                facts[named] = yield from self._facts(report.user_id, moment, *named)
-        found = [facts[item.model, item.agent_id, item.message_id] for item in report.items]
-        costs = [cost_of(item.tokens, row) for item, row in zip(report.items, found, strict=True)]
-        if found[0]["hasExpired"]:
+            named = item.named
+            row = facts.get(named)
+            if row is None:
+                row = facts[named] = yield from self._facts(report.user_id, moment, *named)
+            models.append(row["modelID"])
+            costs.append(cost_of(item.tokens, row))
+        if is_first and row is not None and row["hasExpired"]:
             yield from self._expired(report.user_id, moment)
-        return [row["modelID"] for row in found], costs
+        return models, costs
 
     def _facts(
         self,
@@ -154,7 +205,7 @@ class Charges(Balances):
         agent_id: int | None = None,
         message_id: int | None = None,
     ) -> Steps[Row]:
-        row = yield from _STATEMENTS.row(
+        rows = yield _STATEMENTS.query(
             self._session,
             "facts",
             user_id=user_id,
@@ -163,29 +214,38 @@ class Charges(Balances):
             message_id=message_id,
             now=moment,
         )
-        if row is None:
+        if not rows:
             raise NotFoundError("user", user_id)
+        (row,) = rows
         if row["modelID"] is None and model is not None:
             raise NotFoundError("model", model)
-        for what, found, named in (("agent", row["agentID"], agent_id), ("message", row["messageID"], message_id)):
-            if found != named:
-                raise NotFoundError(what, named)
+        if row["agentID"] != agent_id:
+            raise NotFoundError("agent", agent_id)
+        if row["messageID"] != message_id:
+            raise NotFoundError("message", message_id)
         return row
 
     def _inserted(
         self, report: Report, models: Sequence[int], costs: Sequence[Decimal], moment: datetime
     ) -> Steps[tuple[int, ...]]:
         """The ids of the new rows, in the order of the items."""
-        shared = {"user_id": report.user_id, "request_id": report.request_id, "now": moment}
         if len(report.items) == 1:
-            values = report.items[0].columns | {"model_id": models[0], "cost": costs[0]}
-            index = None if report.request_id is None else 0
-            return (yield from _STATEMENTS.inserted(self._session, "record", **shared, **values, request_index=index))
+            (row,) = yield _STATEMENTS.insert(self._session, "record", **row_of(report, models[0], costs[0], moment))
+            return (row["id"],)
         items = [
             item.columns | {"model_id": model, "cost": to_units(cost), "index": index}
             for index, (item, model, cost) in enumerate(zip(report.items, models, costs, strict=True))
         ]
-        return (yield from _STATEMENTS.inserted(self._session, "record_many", **shared, items=json_text(items)))
+        return (
+            yield from _STATEMENTS.inserted(
+                self._session,
+                "record_many",
+                user_id=report.user_id,
+                request_id=report.request_id,
+                now=moment,
+                items=json_text(items),
+            )
+        )
 
     def _earlier(self, report: Report, key: str) -> Steps[Charge | None]:
         """What an earlier call with this key recorded."""
@@ -219,9 +279,37 @@ class Charges(Balances):
         return all(stored is None and not there[f"{what}Exists"] for what, stored in differing.items())
 
 
+def row_of(report: Report, model_id: int, cost: Decimal, moment: datetime) -> dict[str, Any]:
+    """The row of a report with one item, by the names of parameters."""
+    (item,) = report.items
+    tokens = item.tokens
+    return {
+        "user_id": report.user_id,
+        "model_id": model_id,
+        "type": item.type,
+        "agent_id": item.agent_id,
+        "message_id": item.message_id,
+        "input_tokens": tokens.input,
+        "output_tokens": tokens.output,
+        "cache_read_tokens": tokens.cache_read,
+        "cache_write_tokens": tokens.cache_write,
+        "cost": cost,
+        "request_id": report.request_id,
+        "request_index": None if report.request_id is None else 0,
+        "now": moment,
+    }
+
+
+def charge_of(usage_ids: tuple[int, ...], cost: Decimal, remaining: Decimal | None) -> Charge:
+    """A charge that was just made."""
+    return Charge.trusted(usage_ids=usage_ids, cost_usd=cost, remaining=remaining)
+
+
 def cost_of(tokens: Tokens, facts: Row) -> Decimal:
     """What these tokens cost by the prices that `facts` gives."""
-    return cost_usd(tokens, [facts[name] for name in _PRICES])
+    return cost_usd(
+        tokens, (facts["cost1kInput"], facts["cost1kOutput"], facts["cost1kCacheRead"], facts["cost1kCacheWrite"])
+    )
 
 
 def told(user_id: int, outcome: Outcome) -> Iterable[Charged]:

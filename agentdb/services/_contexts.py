@@ -13,7 +13,7 @@ from agentdb.engine.values import now
 from agentdb.records import Message, Resource
 from agentdb.records.conversations import Context
 from agentdb.services import _appending as appending
-from agentdb.services._appending import Appended, Place, place_of, sent_of, told
+from agentdb.services._appending import Appended, Place, Repeated, place_of, sent_of, told
 from agentdb.services._content import Content, is_summary, summary_content
 from agentdb.services._input import MAX_PAGE, identifier, page_size, request_key
 from agentdb.services._requests import another_call
@@ -146,18 +146,18 @@ class Contexts(Service):
             if earlier and (conversation["summaryMessageID"] or 0) < earlier[0]["id"]:
                 raise another_call(key)  # which appended the same text, and summed up nothing
             if earlier:
-                return Appended(earlier[0], is_repeated=True)
+                return Repeated(earlier[0])
         yield from appending.check_last(self._session, place, expected)
         moment = now()
-        row = yield from appending.insert(self._session, place, sent, moment, key)
+        added = yield from appending.insert(self._session, place, sent, moment, key)
         yield from _STATEMENTS.rows(
             self._session,
             "set_summary",
             conversation_id=place.conversation_id,
-            message_id=row["id"],
+            message_id=added.id,
             now=moment,
         )
-        return Appended(row)
+        return added
 
 
 def _begins_with_summary(rows: Sequence[Row], summary_id: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -84,7 +83,7 @@ class Holding(Charges):
             raise ConflictError(f"Reservation {reservation_id} was released. Report its call with `record`.")
         if report.request_id is not None:
             yield from self._check_unused(report.user_id, report.request_id)
-        models, (cost,) = yield from self._priced(report, moment)
+        models, (cost,) = yield from self._priced(report, moment, {})
         # What has expired was given back, if not before then with the prices.
         is_held = row["state"] == "held" and not row["isExpired"]
         held = from_database(row["held"]) if is_held else Decimal(0)
@@ -158,4 +157,4 @@ class Holding(Charges):
 
 def _digest(report: Report) -> str:
     (item,) = report.items
-    return digest_of(asdict(item) | {"request_id": report.request_id})
+    return digest_of(item._asdict() | {"request_id": report.request_id})

@@ -72,9 +72,10 @@ def id_or_name(value: Any, what: str) -> tuple[int | None, str | None]:
 
 def count(value: Any, what: str) -> int:
     """A number of things: an int from 0 to 2^63 - 1."""
-    if identifier(value, what) < 0:
-        raise InvalidInputError(f"{what} is 0 or greater, found {value}.")
-    return int(value)
+    number = identifier(value, what)
+    if number < 0:
+        raise InvalidInputError(f"{what} is 0 or greater, found {number}.")
+    return number
 
 
 def flag(value: Any, what: str) -> bool:

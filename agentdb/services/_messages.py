@@ -9,14 +9,14 @@ from functools import cached_property, partial
 from itertools import repeat
 from typing import Any, Final, NamedTuple
 
-from agentdb.engine import Batcher, Row, Steps
+from agentdb.engine import Batcher, Companion, Row, Steps
 from agentdb.engine.values import now
-from agentdb.errors import InvalidInputError, shape
+from agentdb.errors import AgentDBError, InvalidInputError, shape
 from agentdb.events import MessagesAppended
 from agentdb.records import Message
 from agentdb.services import _appending as appending
-from agentdb.services._append_batch import Append, append_batcher
-from agentdb.services._appending import Appended, Place, place_of, sent_of
+from agentdb.services._append_batch import append_batcher
+from agentdb.services._appending import Append, Appended, Place, Repeated, place_of, sent_of
 from agentdb.services._content import Content, MessageRole, content_json, message_role
 from agentdb.services._input import optional_identifier, request_key
 from agentdb.services._made import Made
@@ -96,7 +96,14 @@ class Messages(Service):
         if expected is None:
             item, is_short = Append(place, sent, key), len(sent.content) <= _SHORT_CHARACTERS
             appended = await self._merged(
-                self._appends, item, steps, timeout, told=told, row=place.row, is_short=is_short
+                self._appends,
+                item,
+                steps,
+                timeout,
+                told=told,
+                row=place.row,
+                is_short=is_short,
+                companion=Companion(self._appended_together, item) if is_short else None,
             )
         else:
             appended = await self._write(steps, timeout, told=told, request_id=key, row=place.row)
@@ -149,14 +156,52 @@ class Messages(Service):
         return appended_messages(place, batch, key, appended)
 
     def _append(self, place: Place, sent: Sent, expected: int | None, key: str | None) -> Steps[Appended]:
-        if key is not None or expected is not None or sent.parent_id is not None:
-            sent_alone = SentMany.of([sent])
-            earlier = yield from self._looked_up(place, Batch(sent_alone, sent_alone.parents), expected, key)
-            if earlier:
-                return Appended(earlier[0], is_repeated=True)
+        earlier = yield from self._earlier(place, sent, expected, key)
+        if earlier is not None:
+            return earlier
         moment = now()
         yield from appending.touch(self._session, place, moment)
-        return Appended((yield from appending.insert(self._session, place, sent, moment, key)))
+        return (yield from appending.insert(self._session, place, sent, moment, key))
+
+    def _earlier(self, place: Place, sent: Sent, expected: int | None, key: str | None) -> Steps[Appended | None]:
+        """What an earlier call with this key wrote; otherwise all that has to be known before writing is checked."""
+        if key is None and expected is None and sent.parent_id is None:
+            return None  # nothing to look at: `touch` is the first statement
+        alone = SentMany.of([sent])
+        rows = yield from self._looked_up(place, Batch(alone, alone.parents), expected, key)
+        return Repeated(rows[0]) if rows else None
+
+    def _appended_together(self, items: Sequence[Append]) -> Steps[Sequence[Appended | AgentDBError | None]]:
+        """Several appends, in their order.
+
+        One under a request_id that came before it here, and later ones of its conversation, are not decided.
+        """
+        moment = now()
+        touched: set[Place] = set()
+        calls: set[tuple[Place, str | None]] = set()
+        repeating: set[Place] = set()
+        answers: list[Appended | AgentDBError | None] = [None] * len(items)
+        positions: list[int] = []
+        for position, (place, sent, key) in enumerate(items):
+            if (place, key) in calls:
+                repeating.add(place)
+            if place in repeating:
+                continue
+            if key is not None:
+                calls.add((place, key))
+            try:
+                answers[position] = earlier = yield from self._earlier(place, sent, None, key)
+                if earlier is None and place not in touched:
+                    yield from appending.touch(self._session, place, moment)
+                    touched.add(place)
+                if earlier is None:
+                    positions.append(position)
+            except AgentDBError as error:
+                answers[position] = error
+        found = yield from appending.insert_each(self._session, [items[position] for position in positions], moment)
+        for position, one in zip(positions, found, strict=True):
+            answers[position] = one
+        return answers
 
     def _append_many(self, place: Place, batch: Batch, expected: int | None, key: str | None) -> Steps[AppendedMany]:
         earlier = yield from self._looked_up(place, batch, expected, key)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from agentdb.engine.values import now
 from agentdb.errors import InvalidInputError
 from agentdb.records import Charge, Reservation
-from agentdb.services._charges import Outcome, Report, item_of, told
+from agentdb.services._charges import Outcome, Report, checked_item, told
 from agentdb.services._conventions import Convention
 from agentdb.services._deadline import within
 from agentdb.services._holding import Asked, Holding
@@ -111,18 +111,16 @@ class Reservations(Holding):
             UnsupportedError: The database was made by the original package.
             DeadlineError: `timeout` has passed; nothing was written.
         """
-        item = item_of(
-            {
-                "model": model,
-                "input_tokens": input_tokens,
-                "output_tokens": output_tokens,
-                "cache_read_tokens": cache_read_tokens,
-                "cache_write_tokens": cache_write_tokens,
-                "convention": convention,
-                "type": type,
-                "agent_id": agent_id,
-                "message_id": message_id,
-            }
+        item = checked_item(
+            model=model,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cache_read_tokens=cache_read_tokens,
+            cache_write_tokens=cache_write_tokens,
+            convention=convention,
+            type=type,
+            agent_id=agent_id,
+            message_id=message_id,
         )
         report = Report(identifier(user_id, "user_id"), (item,), request_key(request_id), is_enforced=False)
         identifier(reservation_id, "reservation_id")

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import ClassVar, Final, TypeVar
 
-from agentdb.engine import Batcher, Session, Steps
+from agentdb.engine import Batcher, Companion, Session, Steps
 from agentdb.engine.dialect import RefusedError
 from agentdb.engine.flight import ItemT
 from agentdb.engine.misread import reading
@@ -36,9 +36,9 @@ class Service:
         self._session = session
         self._events = events
 
-    async def _query(self, steps: Callable[[], Steps[T]], timeout: float | None, *, is_short: bool = True) -> T:
+    def _query(self, steps: Callable[[], Steps[T]], timeout: float | None, *, is_short: bool = True) -> Awaitable[T]:
         """Drive steps that only read. Short ones are bounded and served by an index."""
-        return await self._session.query(steps, timeout_s=timeout, is_short=is_short)
+        return self._session.query(steps, timeout_s=timeout, is_short=is_short)
 
     async def _write(
         self,
@@ -50,6 +50,7 @@ class Service:
         is_keyed: bool = False,
         row: HotRow | None = None,
         is_short: bool = False,
+        companion: Companion | None = None,
     ) -> T:
         """Drive steps in one transaction, and tell what happened once it is kept.
 
@@ -58,28 +59,27 @@ class Service:
             is_keyed: They find out even without one.
             row: What others change as often.
             is_short: They are a few indexed statements with little to store.
+            companion: How they are done together with others, where units share a transaction.
         """
         self._session.has_written = True
-        on_commit = None if told is None else partial(self._tell, told)
-
-        async def drive() -> T:
-            return await self._session.write(
-                steps,
-                timeout_s=timeout,
-                on_commit=on_commit,
-                is_keyed=is_keyed or request_id is not None,
-                row=row,
-                is_short=is_short,
-            )
-
+        write: Callable[[], Awaitable[T]] = partial(
+            self._session.write,
+            steps,
+            timeout_s=timeout,
+            on_commit=None if told is None else partial(self._tell, told),
+            is_keyed=is_keyed or request_id is not None,
+            row=row,
+            is_short=is_short,
+            companion=companion,
+        )
         try:
             try:
-                return await drive()
+                return await write()
             except RefusedError as error:
                 if error.engine_code != _POINTS_NOWHERE or self._session.client.joined() is not None:
                     raise
             # What it found when it looked was erased before it wrote. Looking again, it says so in its own words.
-            return await drive()
+            return await write()
         except OutcomeUnknownError as error:
             error.request_id = request_id
             raise
@@ -94,18 +94,16 @@ class Service:
         told: Callable[[T], Iterable[Event]],
         row: HotRow,
         is_short: bool = False,
+        companion: Companion | None = None,
     ) -> T:
         """Send `item` with what others send at this time if the engine merges writes, or else drive `steps`."""
-
-        async def drive(left: float | None) -> T:
-            return await self._write(steps, left, told=told, request_id=item.request_id, row=row, is_short=is_short)
-
+        write = partial(self._write, steps, told=told, request_id=item.request_id, row=row, is_short=is_short)
         if not batcher.is_usable:
-            return await drive(timeout)
+            return await write(timeout, companion=companion)
         self._session.has_written = True
         on_commit = partial(self._tell, told)
         try:
-            result = await batcher.join(item, otherwise=drive, timeout_s=timeout, on_commit=on_commit)
+            result = await batcher.join(item, otherwise=write, timeout_s=timeout, on_commit=on_commit)
         except OutcomeUnknownError as error:
             error.request_id = item.request_id
             raise
@@ -113,8 +111,9 @@ class Service:
         return result
 
     def _tell(self, told: Callable[[T], Iterable[Event]], result: T) -> None:
-        for event in told(result):
-            self._events.publish(event)
+        if self._events.are_heard:
+            for event in told(result):
+                self._events.publish(event)
 
     async def _read(self, work: Callable[[], Awaitable[T]], timeout: float | None) -> T:
         """Await queries and make their records, inside `work`, where a value that no column can hold is recognised."""

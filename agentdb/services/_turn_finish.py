@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -63,8 +63,7 @@ class Finish:
     def report(self, message_id: int | None, agent_ids: Sequence[int | None]) -> Report:
         """Its usage, where what names no message or agent gets these."""
         items = tuple(
-            replace(
-                item,
+            item._replace(
                 message_id=message_id if item.message_id is None else item.message_id,
                 agent_id=agent_id if item.agent_id is None else item.agent_id,
             )

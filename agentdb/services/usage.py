@@ -7,10 +7,11 @@ from decimal import Decimal
 from functools import cached_property, partial
 from typing import Any, ClassVar, Final
 
-from agentdb.engine import Batcher, Steps
+from agentdb.engine import Batcher, Companion, Steps
 from agentdb.engine.values import json_text, now
 from agentdb.records import Charge
-from agentdb.services._charges import Outcome, Report, item_of, items_of, told
+from agentdb.services._charged_together import ChargesTogether
+from agentdb.services._charges import Outcome, Report, checked_item, items_of, told
 from agentdb.services._conventions import Convention, tokens_of
 from agentdb.services._input import flag, identifier, optional_identifier, request_key, short_text
 from agentdb.services._model_call import model_call
@@ -25,7 +26,7 @@ MAX_PERIOD: Final = 200
 _STATEMENTS: Final = Statements("usage")
 
 
-class UsageService(Reservations, Reports):
+class UsageService(ChargesTogether, Reservations, Reports):
     """Usage, its cost and budgets. Amounts are US dollars with ten decimals."""
 
     described: ClassVar = {"record": model_call}
@@ -79,18 +80,16 @@ class UsageService(Reservations, Reports):
             UnsupportedError: `request_id`, on a database that the original package made.
             DeadlineError: `timeout` has passed; nothing was written.
         """
-        item = item_of(
-            {
-                "model": model,
-                "input_tokens": input_tokens,
-                "output_tokens": output_tokens,
-                "cache_read_tokens": cache_read_tokens,
-                "cache_write_tokens": cache_write_tokens,
-                "convention": convention,
-                "type": type,
-                "agent_id": agent_id,
-                "message_id": message_id,
-            }
+        item = checked_item(
+            model=model,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cache_read_tokens=cache_read_tokens,
+            cache_write_tokens=cache_write_tokens,
+            convention=convention,
+            type=type,
+            agent_id=agent_id,
+            message_id=message_id,
         )
         report = Report(
             identifier(user_id, "user_id"),
@@ -195,8 +194,16 @@ class UsageService(Reservations, Reports):
         steps, tell, row = partial(self._recorded, report), partial(told, report.user_id), ("User", report.user_id)
         outcome: Outcome
         if len(report.items) == 1:
-            record = Record(report)
-            outcome = await self._merged(self._records, record, steps, timeout, told=tell, row=row, is_short=True)
+            outcome = await self._merged(
+                self._records,
+                Record(report),
+                steps,
+                timeout,
+                told=tell,
+                row=row,
+                is_short=True,
+                companion=None if report.is_enforced else Companion(self._recorded_together, report),
+            )
         else:
             outcome = await self._write(steps, timeout, told=tell, request_id=report.request_id, row=row)
         return outcome.charge

@@ -11,13 +11,14 @@ A database made by the original package lacks some columns and tables. What need
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from importlib.resources import files
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
 
-from agentdb.engine import Abilities, Dialect, Insert, Many, Query, Row, Session, Steps
+from agentdb.engine import Abilities, Dialect, Insert, InsertEach, Many, Query, Row, Session, Steps, Update
 
 _NAME: Final = re.compile(r"^-- name: (?P<name>\w+)(?: \((?P<dialect>\w+)\))?[ \t]*$", re.MULTILINE)
 _FRAGMENT: Final = re.compile(r"/\* if (?P<ability>\w+) \*/(?P<body>.*?)/\* end \*/", re.DOTALL)
@@ -27,6 +28,10 @@ _TOKEN: Final = re.compile(
     r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|::|:(?P<parameter>[a-z_][a-z0-9_]*)", re.DOTALL
 )
 _ABILITIES: Final = frozenset(field.name for field in fields(Abilities))
+
+
+Pick: TypeAlias = Callable[[Mapping[str, Any]], Sequence[Any]]
+"""Values by their names, in the order of a statement's placeholders."""
 
 
 class StatementError(Exception):
@@ -41,19 +46,21 @@ class Compiled:
         sql: With the dialect's placeholders.
         parameters: Names in the order of the placeholders.
         expected: Names that a call gives, also of parts that this database leaves out.
+        pick: What is given, in the order of the placeholders.
     """
 
     sql: str
     parameters: tuple[str, ...]
     expected: frozenset[str]
+    pick: Pick
 
-    def values(self, given: Mapping[str, Any]) -> list[Any]:
+    def values(self, given: Mapping[str, Any]) -> Sequence[Any]:
         """What is given, in the order of the placeholders.
 
         Raises:
             KeyError: It is not what is expected.
         """
-        values = [given[name] for name in self.parameters]
+        values = self.pick(given)
         if not len(values) == len(given) == len(self.expected) and given.keys() != self.expected:
             raise KeyError
         return values
@@ -85,7 +92,8 @@ class Statement:
             return dialect.placeholder(order.setdefault(name, len(order) + 1)) if name else match[0]
 
         kept = _FRAGMENT.sub(lambda part: part["body"] if getattr(abilities, part["ability"]) else "", self.text)
-        return Compiled(_TOKEN.sub(placed, kept), tuple(order), self.parameters)
+        sql = _TOKEN.sub(placed, kept)
+        return Compiled(sql, tuple(order), self.parameters, _picker(*order))
 
 
 class Statements:
@@ -101,17 +109,24 @@ class Statements:
         Raises:
             StatementError: No such statement, or the values are not those that it names.
         """
-        compiled = self.compiled(session, name)
-        try:
-            return Query(compiled.sql, compiled.values(values))
-        except KeyError:
-            missing, unknown = sorted(compiled.expected - values.keys()), sorted(values.keys() - compiled.expected)
-        raise StatementError(f"{self.domain}.{name}: missing parameters {missing}, unknown parameters {unknown}.")
+        return Query(*self._called(session, name, values))
+
+    def insert(self, session: Session, name: str, /, **values: Any) -> Insert:
+        """A statement that inserts, and returns no more than ids."""
+        return Insert(*self._called(session, name, values))
+
+    def update(self, session: Session, name: str, /, **values: Any) -> Update:
+        """A statement that updates, of which no more is asked than how many rows there were."""
+        return Update(*self._called(session, name, values))
 
     def many(self, session: Session, name: str, /, rows: Sequence[Mapping[str, Any]]) -> Many:
         """A statement for each of `rows`, which all name its parameters."""
         compiled = self.compiled(session, name)
-        return Many(compiled.sql, [[row[parameter] for parameter in compiled.parameters] for row in rows])
+        return Many(compiled.sql, [compiled.pick(row) for row in rows])
+
+    def insert_each(self, session: Session, name: str, /, rows: Sequence[Mapping[str, Any]]) -> InsertEach:
+        """The same for a statement that inserts a row, and returns no more than its id."""
+        return InsertEach(*self.many(session, name, rows))
 
     def rows(self, session: Session, name: str, /, **values: Any) -> Steps[Sequence[Row]]:
         """In a unit of steps: `rows = yield from statements.rows(...)`."""
@@ -124,7 +139,7 @@ class Statements:
 
     def inserted(self, session: Session, name: str, /, **values: Any) -> Steps[tuple[int, ...]]:
         """In a unit of steps: the ids of the rows that a statement inserts, which is all that it returns."""
-        rows = yield Insert(*self.query(session, name, **values))
+        rows = yield self.insert(session, name, **values)
         return tuple(sorted([row["id"] for row in rows]))
 
     async def fetch(self, session: Session, name: str, /, **values: Any) -> Sequence[Row]:
@@ -156,6 +171,15 @@ class Statements:
         text = files("agentdb.sql").joinpath(f"{self.domain}.sql").read_text("utf-8")
         return parse(text, source=f"{self.domain}.sql")
 
+    def _called(self, session: Session, name: str, values: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
+        """A statement and its parameters."""
+        compiled = session.compiled.get((self.domain, name)) or self.compiled(session, name)
+        try:
+            return compiled.sql, compiled.values(values)
+        except KeyError:
+            missing, unknown = sorted(compiled.expected - values.keys()), sorted(values.keys() - compiled.expected)
+        raise StatementError(f"{self.domain}.{name}: missing parameters {missing}, unknown parameters {unknown}.")
+
     def _for(self, name: str, dialect: Dialect, abilities: Abilities) -> Compiled:
         """Compiled once for all sessions."""
         key = (name, dialect.name, abilities)
@@ -184,6 +208,11 @@ def parse(text: str, *, source: str) -> Mapping[tuple[str, str | None], Statemen
         _check(statement, source)
         found[key] = statement
     return found
+
+
+def _picker(*names: str) -> Pick:
+    # An itemgetter of one name gives no tuple, and there is none of no name.
+    return itemgetter(*names) if len(names) > 1 else lambda given: [given[name] for name in names]
 
 
 def _split(text: str) -> Iterator[Statement]:

@@ -23,7 +23,7 @@ import pytest
 from agentdb.engine import Session
 from agentdb.engine.channel import Channel
 from agentdb.engine.dialect import ConnectionLostError
-from agentdb.engine.patience import LOCK_SLICE_S
+from agentdb.engine.patience import LONGEST_DELAY_S
 from agentdb.errors import (
     AccessDeniedError,
     AgentDBError,
@@ -282,7 +282,7 @@ async def test_a_locked_file_is_waited_for(sqlite_url: str, kind: str) -> None:
         with closing(sqlite3.connect(file_of(sqlite_url), isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             write = asyncio.create_task(write_in_some_way(session, kind))
-            await asyncio.sleep(3 * LOCK_SLICE_S)
+            await asyncio.sleep(10 * LONGEST_DELAY_S)
             other.execute("ROLLBACK")
             await write
 

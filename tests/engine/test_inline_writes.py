@@ -1,4 +1,4 @@
-"""Short writes on the event loop's own thread, where a commit does not wait for the disk."""
+"""Short writes on the event loop's own thread; where a commit waits for the disk, it alone is on the writer's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agentdb.engine import Query, Session, Steps
+from agentdb.engine import Query, Session, Steps, group
 from agentdb.errors import ConflictError
 from tests.engine.engines import file_of, names, opened
 
@@ -40,12 +40,33 @@ async def where(session: Session, *written: str, is_short: bool = True) -> list[
     return [one == threading.get_ident() for one in found]
 
 
-async def test_a_write_that_follows_a_lone_one_runs_where_it_is_asked_for(session: Session, sqlite_url: str) -> None:
-    """The first one cannot know yet whether others come with it."""
-    found = await where(session, "a", "b", "c")
+@pytest.mark.parametrize("durability", ["full", "fast"])
+async def test_a_short_write_runs_where_it_is_asked_for(sqlite_url: str, durability: str) -> None:
+    """The way to another thread and back would take longer."""
+    async with opened(sqlite_url, durability=durability) as session:
+        found = await where(session, "a", "b", "c", "d")
 
-    assert found == [False, True, True]
-    assert {"a", "b", "c"} <= set(await names(sqlite_url))
+    assert found == [True, True, True, True]
+    assert {"a", "b", "c", "d"} <= set(await names(sqlite_url))
+
+
+@pytest.mark.parametrize("durability", ["full", "fast"])
+async def test_only_a_commit_that_does_not_wait_runs_there_too(
+    sqlite_url: str, durability: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event loop never waits for the disk."""
+    found: list[int] = []
+    commit = group.commit
+
+    def noted(raw: sqlite3.Connection) -> None:
+        found.append(threading.get_ident())
+        commit(raw)
+
+    monkeypatch.setattr(group, "commit", noted)
+    async with opened(sqlite_url, durability=durability) as session:
+        await asyncio.gather(*[session.write(partial(add, name, []), is_short=True) for name in ("a", "b")])
+
+    assert [one == threading.get_ident() for one in found] == [durability == "fast"]
 
 
 async def test_a_write_that_may_be_long_does_not(session: Session) -> None:
@@ -55,25 +76,56 @@ async def test_a_write_that_may_be_long_does_not(session: Session) -> None:
     assert found == [False, False, False]
 
 
-@pytest.mark.parametrize("options", [{"durability": "full"}, {"durability": "fast", "inline_writes": "false"}])
-async def test_a_write_whose_commit_waits_does_not(sqlite_url: str, options: dict[str, str]) -> None:
-    """Nor does any where it was switched off."""
-    async with opened(sqlite_url, **options) as session:
+@pytest.mark.parametrize("durability", ["full", "fast"])
+async def test_no_write_does_where_that_was_switched_off(sqlite_url: str, durability: str) -> None:
+    """As it should be on a slow disk."""
+    async with opened(sqlite_url, durability=durability, inline_writes="false") as session:
         found = await where(session, "a", "b", "c")
 
     assert found == [False, False, False]
 
 
-async def test_writes_of_many_callers_share_commits(session: Session) -> None:
-    """One that happens to come alone among them would keep the others from the loop."""
-    await where(session, "a", "b")
-    found: list[int] = []
-    rounds = [[f"{turn}-{caller}" for caller in range(8)] for turn in range(5)]
-    for written in rounds:
-        await asyncio.gather(*[session.write(partial(add, name, found), is_short=True) for name in written])
+@pytest.mark.parametrize("durability", ["full", "fast"])
+async def test_writes_of_many_callers_share_commits(
+    sqlite_url: str, durability: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a round in which the first one came alone."""
+    commits: list[sqlite3.Connection] = []
+    commit = group.commit
 
-    assert threading.get_ident() not in found
-    assert session.client.fallbacks == 0
+    def noted(raw: sqlite3.Connection) -> None:
+        commits.append(raw)
+        commit(raw)
+
+    monkeypatch.setattr(group, "commit", noted)
+    async with opened(sqlite_url, durability=durability) as session:
+        await where(session, "a", "b", "c")
+        commits.clear()
+        for turn in range(5):
+            written = [f"{turn}-{caller}" for caller in range(8)]
+            await asyncio.gather(*[session.write(partial(add, name, []), is_short=True) for name in written])
+        fallbacks = session.client.fallbacks
+
+    assert len(commits) <= 6
+    assert fallbacks == 0
+
+
+async def test_other_tasks_get_their_turns(session: Session) -> None:
+    """However many writes follow each other without waiting for anything."""
+    await where(session, "a", "b", "c")
+    turns = 0
+
+    async def tick() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(tick())
+    await where(session, *[f"n{number}" for number in range(200)])
+    ticking.cancel()
+
+    assert turns > 10
 
 
 async def test_a_lock_that_another_process_holds_keeps_nobody_from_the_loop(session: Session, sqlite_url: str) -> None:

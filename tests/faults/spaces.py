@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
@@ -61,7 +63,14 @@ class Quota(Space):
         client = db.session.client
         assert isinstance(client, SqliteClient)
         assert client._writer is not None
-        client._writer.post(lambda raw: raw.execute(f"PRAGMA max_page_count = {pages}").close())
+        is_set = threading.Event()
+
+        def work(raw: sqlite3.Connection) -> None:
+            raw.execute(f"PRAGMA max_page_count = {pages}").close()
+            is_set.set()
+
+        client._writer.post(work)
+        assert is_set.wait(10)
 
 
 class Tmpfs(Space):

@@ -92,9 +92,9 @@ async def test_a_mixed_crowd_gets_the_answers_of_a_queue(
     assert merged == [0, 0]
 
 
-async def calls(db: Database) -> list[Awaitable[Any]]:
+async def calls(db: Database, seed: int = 5) -> list[Awaitable[Any]]:
     """The same calls on every database, among them all kinds that are refused."""
-    chance = random.Random(5)
+    chance = random.Random(seed)
     with db.use():
         await Model.create(internal_name="dollar", cost1k_input=Decimal(1))
         await Model.create(internal_name="odd", cost1k_input=Decimal("0.0000000003"), cost1k_output=Decimal("1.7"))

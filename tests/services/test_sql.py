@@ -234,16 +234,17 @@ def test_every_statement_is_called(domain: str, name: str, dialect: str | None) 
 def test_a_statement_that_gives_ids_ends_with_them() -> None:
     """So that an engine which knows them anyway can leave that out."""
     sources = [path.read_text() for path in Path(agentdb.services.__file__).parent.glob("*.py")]
-    names = {name for source in sources for name in re.findall(r'inserted\(\s*[\w.]+,\s*"(\w+)"', source)}
+    calls = re.compile(r'(?:inserted|insert|insert_each|update)\(\s*[\w.]+,\s*"(\w+)"')
+    names = {name for source in sources for name in calls.findall(source)}
     texts = [
         statement.text
         for (domain, name, _), statement in STATEMENTS.items()
         if domain in ("conversations", "usage") and name in names
     ]
 
-    assert names == {"append", "append_many", "record", "record_many"}
+    assert names == {"append", "append_many", "record", "record_many", "touch"}
     assert texts
-    assert all(text.startswith("INSERT INTO") and text.endswith('RETURNING "id"') for text in texts)
+    assert all(text.startswith(("INSERT INTO", "UPDATE")) and text.endswith('RETURNING "id"') for text in texts)
 
 
 @pytest.mark.parametrize(("domain", "name", "dialect"), STATEMENTS, ids=str)

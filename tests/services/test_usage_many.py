@@ -28,7 +28,9 @@ def dollars(*amounts: int) -> list[dict[str, Any]]:
 async def told(agent_db: Database, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The events that are published from now on."""
     events: list[Any] = []
-    monkeypatch.setattr(agent_db.usage._events, "publish", events.append)
+    subscription = agent_db.events.subscribe()
+    monkeypatch.setattr(subscription, "offer", events.append)
+    agent_db.events.add(subscription)
     return events
 
 

@@ -465,7 +465,9 @@ async def test_only_a_settlement_is_told(
 ) -> None:
     """Once: holding and giving back charges nobody."""
     told: list[Any] = []
-    monkeypatch.setattr(agent_db.usage._events, "publish", told.append)
+    subscription = agent_db.events.subscribe()
+    monkeypatch.setattr(subscription, "offer", told.append)
+    agent_db.events.add(subscription)
     held, other = await reserve(agent_db, ada, 4), await reserve(agent_db, ada, 4)
     await agent_db.usage.release(other.id, user_id=ada.id)
     charge = await settle(agent_db, ada, held, 3)
