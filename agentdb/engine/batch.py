@@ -115,7 +115,7 @@ class Batcher(Generic[ItemT, ResultT]):
         late = partial(self._be_late, member)
         timer = None if timeout_s is None else member.loop.call_at(until, late)
         if timer is None:
-            limits.add(late)
+            limits.add(late, member.loop)
         try:
             result = await member.wait(partial(self._give_up, member), in_doubt=unanswered)
         finally:

@@ -32,9 +32,8 @@ class CallLimits:
         """A limit for the length of a block."""
         return CallLimit(self, timeout_s)
 
-    def add(self, late: Late) -> None:
-        """A call begins that is given no limit; unless it is removed in time, `late` is called once."""
-        loop = asyncio.get_running_loop()
+    def add(self, late: Late, loop: asyncio.AbstractEventLoop) -> None:
+        """A call begins that is given no limit; unless it is removed in time, `late` is called once by `loop`."""
         if loop is not self._loop:  # a handle may connect anew, in another event loop
             self._loop, self._timer, self._until = loop, None, {}
         until = self._until[late] = loop.time() + self.within_s
@@ -80,13 +79,14 @@ class CallLimit:
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
-        task = asyncio.current_task(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
         if self._timeout_s is None:
-            self._limits.add(self)
+            self._limits.add(self, loop)
         else:
-            self._timer = task.get_loop().call_later(self._timeout_s, self)
+            self._timer = loop.call_later(self._timeout_s, self)
         return self
 
     def __exit__(

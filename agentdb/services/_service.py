@@ -101,9 +101,8 @@ class Service:
         if not batcher.is_usable:
             return await write(timeout, companion=companion)
         self._session.has_written = True
-        on_commit = partial(self._tell, told)
         try:
-            result = await batcher.join(item, otherwise=write, timeout_s=timeout, on_commit=on_commit)
+            result = await batcher.join(item, otherwise=write, timeout_s=timeout, on_commit=partial(self._tell, told))
         except OutcomeUnknownError as error:
             error.request_id = item.request_id
             raise
