@@ -19,7 +19,7 @@ from agentdb.engine.dialect import ConnectionLostError
 from agentdb.engine.flight import Cabin, Flight, ItemT, Member, MergingClient, ResultT, unanswered
 from agentdb.engine.retry import MOST_DOUBTS, UNDECIDED, in_doubt
 from agentdb.engine.session import Abilities, Session, nothing_begun
-from agentdb.engine.steps import Steps
+from agentdb.engine.steps import Run
 from agentdb.engine.values import seconds
 from agentdb.errors import (
     AccessDeniedError,
@@ -41,10 +41,6 @@ MOST_FLIGHTS: Final = 4
 # The fault of no single member.
 _SHARED: Final = (AccessDeniedError, ConfigurationError, SchemaError, StorageError, TransactionError)
 
-Run: TypeAlias = Callable[[Sequence[ItemT]], Steps[Sequence["ResultT | AgentDBError | None"]]]
-"""Steps of exactly one statement, with an answer for each item: its result, the error that refuses it, or None for one
-that this statement does not decide. For the last two nothing was done."""
-
 
 Otherwise: TypeAlias = Callable[[float | None], Awaitable[ResultT]]
 """Does a write in another way, within so many seconds."""
@@ -52,6 +48,9 @@ Otherwise: TypeAlias = Callable[[float | None], Awaitable[ResultT]]
 
 class Batcher(Generic[ItemT, ResultT]):
     """Writes of one kind.
+
+    Args:
+        run: Steps of exactly one statement.
 
     Attributes:
         fallbacks: How many flights failed as a whole, so that their members had to leave one by one.

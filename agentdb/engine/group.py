@@ -1,4 +1,4 @@
-"""Group commit: units of work that wait for SQLite's writer share one transaction, and one hop to its thread.
+"""Group commit: units of work that wait for SQLite's writer share one transaction, and one hop to its thread at most.
 
 A commit waits for the disk, so sixteen units in one commit take little longer than one; those of one kind also share
 statements. Each unit gets the answer that it would have got alone: when a statement fails, or a unit raises after it
@@ -12,17 +12,19 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import copy
 from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
 from agentdb.engine.channel import HURRY_S
 from agentdb.engine.dialect import Dialect
+from agentdb.engine.inline_budget import InlineBudget
 from agentdb.engine.member import Member
-from agentdb.engine.patience import Patience
+from agentdb.engine.patience import Patience, is_locked
 from agentdb.engine.steps import Encode, Insert, InsertEach, Many, Query, Row, Update, drive
 from agentdb.engine.transaction import commit_failure
-from agentdb.errors import AgentDBError, ConflictError, DeadlineError
+from agentdb.errors import AgentDBError, ConflictError, DeadlineError, UnavailableError
 
 T = TypeVar("T")
 
@@ -71,6 +73,8 @@ class Group:
         self._begun_at: float | None = None
         self._longest_s = LONGEST_S
         self._begun: list[Member[Any]] = []
+        self._running: Sequence[Member[Any]] = ()
+        self._budget: InlineBudget | None = None
         self._is_done = False
         self._is_stopped = False
         self._is_over_limit = False
@@ -93,7 +97,8 @@ class Group:
         self._is_stopped = True
         self._patience.end()
         if not self._is_committing:
-            self._raw.interrupt()
+            with suppress(sqlite3.ProgrammingError):  # it was closed by force
+                self._raw.interrupt()
             # SQLite forgets an interruption that comes between two statements.
             asyncio.get_running_loop().call_later(HURRY_S, self.stop)
 
@@ -118,10 +123,34 @@ class Group:
             self._begin(self._raw)
         except sqlite3.Error:
             return False
-        self._longest_s = LONGEST_INLINE_S
         return True
 
-    # On the writer's thread. What has begun at once works on the event loop, and commits there if that is quick.
+    def work_at_once(self) -> bool:
+        """As `work`, for as long as the event loop may be kept: what takes longer is run again on the thread."""
+        self._longest_s = LONGEST_INLINE_S
+        with InlineBudget(self._raw) as self._budget:
+            return self.work()
+
+    def commit_at_once(self) -> bool:
+        """Commit without waiting for a lock; whether it is over."""
+        try:
+            commit(self._raw)
+        except sqlite3.Error as error:
+            if is_locked(error):
+                return False
+            self._fail(error)
+        else:
+            self._keep()
+        return True
+
+    def break_off(self) -> None:
+        """The handler of a signal has raised, between any two steps on the event loop's thread."""
+        if self._is_done and not self._raw.in_transaction:
+            self._keep()
+        else:
+            self._undo(UnavailableError("A signal came in between, and the unit of work was rolled back."))
+
+    # On the writer's thread; `work` also on the event loop's, see above.
 
     def work(self) -> bool:
         """Run all members, in one transaction, as far as time allows: whether there is something to commit."""
@@ -130,7 +159,7 @@ class Group:
                 self._patience.run(self._begin, self._raw)
             self._run_members()
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            self._answer([member for member in self.members if member.claim()], self._translated(error))
+            self._answer([member for member in self.members if member.claim()], translated(self._dialect, error))
         except Exception as error:
             self._undo(error)
         else:
@@ -143,8 +172,14 @@ class Group:
             self._check_running()
         except DeadlineError as error:
             self._undo(error)
+            return
+        self._is_committing = True
+        try:
+            Patience(self._lock_timeout_s).run(commit, self._raw)
+        except sqlite3.Error as error:
+            self._fail(error)
         else:
-            self._commit()
+            self._keep()
 
     def run(self) -> None:
         """Work and commit, as far as that was not done at once."""
@@ -165,7 +200,7 @@ class Group:
             if self._begun and time.monotonic() > until:
                 self.left = waiting
                 return
-            members = _next_of(waiting)
+            members = self._running = _next_of(waiting)
             self._begun += members
             if len(members) > 1:
                 self._run_together(members)
@@ -203,20 +238,23 @@ class Group:
         try:
             return execute(self._raw, step, values)
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise self._translated(error) from error
+            raise translated(self._dialect, error) from error
 
     def _check_running(self) -> None:
         if self._is_stopped:
             raise DeadlineError("The unit of work was stopped and rolled back.")
 
     def _undo(self, error: Exception) -> None:
-        """Roll back after `error`, which the last member begun has met."""
-        is_undone, begun = self._roll_back(), self._begun
+        """Roll back after `error`, which one of those who were running has met."""
+        is_undone, begun = roll_back(self._raw), self._begun
         self.left = [member for member in self.members if member not in begun]
         for member in begun:
             if member.is_late or member.is_given_up:
                 self._answer([member], DeadlineError("The deadline has passed; the unit of work was rolled back."))
-            elif self._is_over_limit and member is begun[-1]:
+            elif self._budget is not None and self._budget.is_spent and is_undone:
+                member.is_short = False
+                self.again.append(member)
+            elif self._is_over_limit and [member] == self._running:
                 self._answer([member], self._over_limit())
             elif len(begun) > 1 and is_undone:
                 self.again.append(member)
@@ -226,41 +264,24 @@ class Group:
     def _over_limit(self) -> DeadlineError:
         return DeadlineError(f"The unit of work took over {self._limit_s:.3g} s and was rolled back.")
 
-    def _commit(self) -> None:
-        self._is_committing, begun = True, self._begun
-        try:
-            Patience(self._lock_timeout_s).run(commit, self._raw)
-        except sqlite3.Error as error:
-            failure = commit_failure(self._translated(error))
-            is_undone = self._roll_back()
-            if len(begun) > 1 and is_undone and isinstance(failure, ConflictError):
-                self.again = begun
-                return
-            self._answer([member for member in begun if member.error is None], failure)
-        else:
-            self.is_kept = True
-        self.answered = begun
+    def _keep(self) -> None:
+        self.is_kept, self.answered = True, self._begun
 
-    def _roll_back(self) -> bool:
-        """Whether nothing is left of it."""
-        try:
-            if self._raw.in_transaction:  # after some errors SQLite has rolled back already
-                self._raw.execute("ROLLBACK")
-        except sqlite3.Error:
-            return False
-        return True
+    def _fail(self, error: sqlite3.Error) -> None:
+        """COMMIT met `error`."""
+        failure, begun = commit_failure(translated(self._dialect, error)), self._begun
+        is_undone = roll_back(self._raw)
+        if len(begun) > 1 and is_undone and isinstance(failure, ConflictError):
+            self.again = begun
+            return
+        self._answer([member for member in begun if member.error is None], failure)
+        self.answered = begun
 
     def _answer(self, members: Sequence[Member[Any]], error: Exception) -> None:
         for member in members:  # each has one of its own, because raising it adds to it
             member.error = copy(error)
             member.error.__cause__ = error.__cause__
         self.answered.extend(members)
-
-    def _translated(self, error: sqlite3.Error | UnicodeDecodeError) -> AgentDBError:
-        translated = self._dialect.translate(error)
-        assert translated is not None
-        translated.__cause__ = error
-        return translated
 
 
 def _next_of(waiting: deque[Member[Any]]) -> list[Member[Any]]:
@@ -276,6 +297,24 @@ def _next_of(waiting: deque[Member[Any]]) -> list[Member[Any]]:
         (found if member.kind == first.kind else passed).append(member)
     waiting.extendleft(reversed(passed))
     return [member for member in found if member.claim()]
+
+
+def translated(dialect: Dialect, error: sqlite3.Error | UnicodeDecodeError) -> AgentDBError:
+    """A driver's error as ours, caused by it."""
+    found = dialect.translate(error)
+    assert found is not None
+    found.__cause__ = error
+    return found
+
+
+def roll_back(raw: sqlite3.Connection) -> bool:
+    """Whether nothing is left of the transaction. If something is, whoever begins the next one tries again."""
+    try:
+        if raw.in_transaction:  # after some errors SQLite has rolled back already
+            raw.execute("ROLLBACK")
+    except sqlite3.Error:
+        return False
+    return True
 
 
 def commit(raw: sqlite3.Connection) -> None:

@@ -12,15 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
+from agentdb.engine.inline_budget import BUDGET_S, INSTRUCTIONS
 from agentdb.engine.steps import Encode, Many, Outcome, Query, Row, Steps, drive
 
 T = TypeVar("T")
-
-BUDGET_S: Final = 0.025
-"""How long a read may keep the event loop."""
-
-_INSTRUCTIONS: Final = 10_000
-"""How many of its own instructions SQLite runs before it asks whether the budget is spent: less than a millisecond."""
 
 _ROWS: Final = 10
 """How many rows are fetched before the same question: SQLite does not count the time that their texts take."""
@@ -68,7 +63,7 @@ class InlineReader:
 
     def _opened(self) -> sqlite3.Connection:
         raw = self._connect()
-        raw.set_progress_handler(self._is_over, _INSTRUCTIONS)
+        raw.set_progress_handler(self._is_over, INSTRUCTIONS)
         return raw
 
     def _execute(self, step: Query | Many, values: Any) -> Sequence[Row]:

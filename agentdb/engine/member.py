@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentdb.engine.call_limits import CallLimit
 from agentdb.engine.channel import Answer
@@ -51,7 +51,7 @@ class Member(Answer[T]):
         self._claim = threading.Lock()
 
     @property
-    def kind(self) -> Run | None:
+    def kind(self) -> Run[Any, T] | None:
         """What those have too that can be done together with it; None if it is done by itself."""
         return None if self.companion is None else self.companion.run
 

@@ -63,8 +63,8 @@ class SqliteOptions(Options):
         readers: Reader connections at most; with 0 reads take turns with writes.
         inline_reads: Short reads run on the event loop's thread. Switch it off where the file lies on a slow or remote
             disk, which would hold up everything else.
-        inline_writes: So do the statements of short writes that come alone, and with "fast" their commit, which then
-            does not wait for the disk. Switch it off there too.
+        inline_writes: So do the statements of short writes, and with "fast" their commit, which then does not wait for
+            the disk. Switch it off there too.
     """
 
     durability: Literal["full", "fast"]

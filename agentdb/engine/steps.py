@@ -1,8 +1,8 @@
 """A unit of work as a generator: it yields statements, gets their rows, and returns its result.
 
-It does no I/O of its own, so each engine drives it in its own way: SQLite runs the whole of it in one hop to the
-writer's thread and lets many share a commit, PostgreSQL awaits each statement. A statement that fails ends it: after
-an error nothing else of the transaction can be done.
+It does no I/O of its own, so each engine drives it in its own way: SQLite runs the whole of it without a pause, on the
+event loop's thread or on another one, and lets many share a commit; PostgreSQL awaits each statement. A statement that
+fails ends it: after an error nothing else of the transaction can be done.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, S
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from agentdb.engine.misread import misread
+from agentdb.errors import AgentDBError
 
 T = TypeVar("T")
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -56,7 +59,7 @@ Encode: TypeAlias = Callable[[Sequence[Any]], list[Any]]
 """Parameters as the driver takes them; values that no engine may see are refused."""
 
 
-Run: TypeAlias = Callable[[Sequence[Any]], Steps[Sequence[Any]]]
+Run: TypeAlias = Callable[[Sequence[ItemT]], Steps[Sequence["ResultT | AgentDBError | None"]]]
 """Steps that do several writes of one kind, with an answer for each: its result, the error that refuses it, or None for
 one that they do not decide. For the last two nothing was done."""
 
@@ -64,7 +67,7 @@ one that they do not decide. For the last two nothing was done."""
 class Companion(NamedTuple):
     """One write as `run` takes it, together with others that have the same `run`."""
 
-    run: Run
+    run: Run[Any, Any]
     item: Any
 
 

@@ -38,7 +38,7 @@ class WriterQueue:
         run: Runs it.
         is_inline: Whether statements of short writes may run on the event loop's thread: two threads that take turns at
             Python's lock take longer.
-        is_quick: Whether their commit may too, because that does not wait for the disk.
+        is_quick: Whether a commit does not wait for the disk, so that theirs may too.
         after: Called after each turn.
         redone: Called when a group was rolled back, so that its members are run again one by one.
         patience_s: How long a member waits for its turn.
@@ -121,8 +121,8 @@ class WriterQueue:
         if not may or time.monotonic() > self._turn_until:
             return None
         outcome = self._at_once(steps)
-        if outcome is not None:
-            if outcome.refusal is None and told is not None:
+        if outcome is not None and outcome.refusal is None:
+            if told is not None:
                 _tell(partial(told, outcome.get()))
             self._after()
         return outcome
@@ -141,8 +141,8 @@ class WriterQueue:
         self._waiting.append(member)
         if not self._is_taken:
             self._is_taken = True
-            if is_short and self._alone > 1 and not self.is_quick:
-                self._next()  # others get their turns while it waits for the disk
+            if is_short and self._alone > 1 and not self.is_quick and time.monotonic() < self._turn_until:
+                self._next()  # others get their turns while it waits for the disk, unless it fails
             else:  # whoever else writes in this turn of the event loop comes along
                 member.loop.call_soon(self._turn)
         elif self._timer is None:
@@ -186,19 +186,20 @@ class WriterQueue:
         if self._is_inline and all(member.is_short for member in members) and self._is_over_at_once(group):
             self._finish(group)
             return
-        self._run(group, self._finish)
+        self._run(group, self._return)
         if self._watch is None:
             self._watch_over(group)
 
     def _is_over_at_once(self, group: Group) -> bool:
         """Run as much of it as need not wait; whether that was all."""
-        if not group.begin_at_once():
-            return False
-        if not group.work():
-            return True
-        if self.is_quick:
-            group.commit()
-        return self.is_quick
+        try:
+            if not group.begin_at_once():
+                return False
+            return not group.work_at_once() or (self.is_quick and group.commit_at_once())
+        except BaseException:
+            group.break_off()
+            self._finish(group)
+            raise
 
     def _watch_over(self, group: Group) -> None:
         """Stop it when its time is over. One timer serves many groups: each would end long before its own."""
@@ -229,6 +230,11 @@ class WriterQueue:
             if member.is_alone:
                 break
         return found
+
+    def _return(self, group: Group) -> None:
+        """It comes back from the writer's thread: other tasks have had their turns."""
+        self._turn_until = time.monotonic() + LONGEST_INLINE_S
+        self._finish(group)
 
     def _finish(self, group: Group) -> None:
         group.end()

@@ -19,6 +19,7 @@ from agentdb.engine.values import now
 from agentdb.errors import AgentDBError, ConfigurationError, MissingDriverError, SchemaError, StorageError
 from agentdb.lifecycle.intruders import find_intruders
 from agentdb.lifecycle.vault import vault_of
+from agentdb.models.names import MODULES
 from agentdb.operations.health import Health, Pulse, told
 from agentdb.operations.stored_secrets import secret_findings
 from agentdb.secrets import Vault
@@ -93,7 +94,7 @@ class _Examination:
             self.findings.append(_unread(f"The files of the database cannot be looked at: {error.strerror}."))
         try:
             session = Session(self._target, create=False)
-            await session.open(("agentdb.models",))
+            await session.open(MODULES)
         except AgentDBError as error:
             self.findings.append(_unopened(error))
             return

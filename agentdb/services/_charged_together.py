@@ -8,11 +8,11 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from agentdb.engine import Steps
+from agentdb.engine import Row, Steps
 from agentdb.engine.money import sum_usd
 from agentdb.engine.values import now
 from agentdb.errors import AgentDBError
-from agentdb.services._charges import Charges, Facts, Outcome, Report, charge_of, row_of
+from agentdb.services._charges import Charges, Named, Outcome, Report, charge_of, cost_of, row_of
 from agentdb.sql import Statements
 
 _STATEMENTS: Final = Statements("usage")
@@ -37,12 +37,13 @@ class ChargesTogether(Charges):
     def _recorded_together(self, reports: Sequence[Report]) -> Steps[Sequence[Outcome | AgentDBError | None]]:
         """Several calls with one item each, of which none asks whether the budget is enough.
 
-        A repeated call, and later ones of its user, are not decided: its answer tells what remains.
+        A repeated call, and one of a user with expired reservations, is not decided, nor are later ones of its user:
+        its answer tells what remains. Nothing is written before all costs are known.
         """
         moment = now()
-        facts: dict[int, Facts] = {}
+        facts: dict[tuple[int, Named], Row] = {}
         calls: set[tuple[int, str]] = set()
-        repeating: set[int] = set()
+        undecided: set[int] = set()
         answers: list[Outcome | AgentDBError | None] = [None] * len(reports)
         entries: list[_Entry] = []
         for place, report in enumerate(reports):
@@ -50,14 +51,22 @@ class ChargesTogether(Charges):
             try:
                 if key is not None:
                     if (user_id, key) in calls or (yield from self._earlier_call(report)):
-                        repeating.add(user_id)
+                        undecided.add(user_id)
                     calls.add((user_id, key))
-                if user_id not in repeating:
-                    known = facts.setdefault(user_id, {})
-                    (model_id,), (cost,) = yield from self._priced(report, moment, known)
-                    entries.append(_Entry(place, report, model_id, cost))
+                if user_id in undecided:
+                    continue
+                (item,) = report.items
+                row = facts.get((user_id, item.named))
+                if row is None:
+                    row = facts[user_id, item.named] = yield from self._facts(user_id, moment, *item.named)
+                cost = cost_of(item.tokens, row)
             except AgentDBError as error:
                 answers[place] = error
+                continue
+            if row["hasExpired"]:
+                undecided.add(user_id)
+            else:
+                entries.append(_Entry(place, report, row["modelID"], cost))
         remaining = yield from self._charged_all(entries, moment)
         ids = yield from self._inserted_all(entries, moment)
         for entry, row_id, left in zip(entries, ids, remaining, strict=True):

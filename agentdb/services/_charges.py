@@ -39,9 +39,6 @@ _ABSENT: Final[Mapping[str, Any]] = {
 Named: TypeAlias = tuple[str, int | None, int | None]
 """A model, an agent and a message."""
 
-Facts: TypeAlias = dict[Named, Row]
-"""What the database says of what an item of one user names."""
-
 
 class Item(NamedTuple):
     """What one row of usage will say, checked. Its tokens are disjoint."""
@@ -162,7 +159,7 @@ class Charges(Balances):
         if earlier is not None:
             return earlier
         moment = now()
-        models, costs = yield from self._priced(report, moment, {})
+        models, costs = yield from self._priced(report, moment)
         cost = costs[0] if len(costs) == 1 else sum_usd(costs)
         remaining = yield from self._charged(report.user_id, cost, moment, is_enforced=report.is_enforced)
         usage_ids = yield from self._inserted(report, models, costs, moment)
@@ -177,25 +174,18 @@ class Charges(Balances):
         earlier = yield from self._earlier(report, report.request_id)
         return None if earlier is None else Outcome(earlier, is_new=False)
 
-    def _priced(self, report: Report, moment: datetime, facts: Facts) -> Steps[tuple[list[int], list[Decimal]]]:
-        """The model of each item and its cost.
-
-        Args:
-            facts: What is known of the user; more is added.
-        """
-        is_first = not facts
-        models: list[int] = []
-        costs: list[Decimal] = []
+    def _priced(self, report: Report, moment: datetime) -> Steps[tuple[list[int], list[Decimal]]]:
+        """The model of each item and its cost."""
+        facts: dict[Named, Row] = {}
         for item in report.items:
             named = item.named
-            row = facts.get(named)
-            if row is None:
-                row = facts[named] = yield from self._facts(report.user_id, moment, *named)
-            models.append(row["modelID"])
-            costs.append(cost_of(item.tokens, row))
-        if is_first and row is not None and row["hasExpired"]:
+            if named not in facts:
+                facts[named] = yield from self._facts(report.user_id, moment, *named)
+        found = [facts[item.named] for item in report.items]
+        costs = [cost_of(item.tokens, row) for item, row in zip(report.items, found, strict=True)]
+        if found[0]["hasExpired"]:
             yield from self._expired(report.user_id, moment)
-        return models, costs
+        return [row["modelID"] for row in found], costs
 
     def _facts(
         self,
@@ -282,17 +272,10 @@ class Charges(Balances):
 def row_of(report: Report, model_id: int, cost: Decimal, moment: datetime) -> dict[str, Any]:
     """The row of a report with one item, by the names of parameters."""
     (item,) = report.items
-    tokens = item.tokens
     return {
+        **item.columns,
         "user_id": report.user_id,
         "model_id": model_id,
-        "type": item.type,
-        "agent_id": item.agent_id,
-        "message_id": item.message_id,
-        "input_tokens": tokens.input,
-        "output_tokens": tokens.output,
-        "cache_read_tokens": tokens.cache_read,
-        "cache_write_tokens": tokens.cache_write,
         "cost": cost,
         "request_id": report.request_id,
         "request_index": None if report.request_id is None else 0,

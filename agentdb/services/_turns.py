@@ -179,7 +179,7 @@ class Turns(Messages, Contexts):
             raise another_call(key)
         agent_id = yield from self._seen(place.user_id, talk["agentID"])
         agent_ids = [agent_id] * len(turn.items)
-        models, costs = yield from self._charges._priced(turn.report(None, agent_ids), moment, {})
+        models, costs = yield from self._charges._priced(turn.report(None, agent_ids), moment)
         cost = sum_usd(costs)
         remaining = yield from self._charges._charged(place.user_id, cost, moment, is_enforced=turn.is_enforced)
         appended = yield from self._added(turn, moment)

@@ -92,6 +92,7 @@ class LateSession(Session):
                 presence = self._present()
                 await anext(presence)
                 self._loop, self._presence = asyncio.get_running_loop(), presence
+                self.client.arrive = None
 
     async def _present(self) -> AsyncGenerator[None, None]:
         """Connected while it is suspended: both `close` and the shutdown of its loop end it."""

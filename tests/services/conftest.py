@@ -66,6 +66,8 @@ def statements(agent_db: Database, monkeypatch: pytest.MonkeyPatch) -> list[str]
         return run
 
     monkeypatch.setattr(client, "fetch", spy)
+    monkeypatch.setattr(client, "answered_at_once", lambda steps: None)
+    monkeypatch.setattr(client, "written_at_once", lambda steps, told: None)
     monkeypatch.setattr(client, "query", lambda steps, **options: query(watched(steps), **options))
     monkeypatch.setattr(client, "write", lambda steps, **options: write(watched(steps), **options))
     return sent

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agentdb import ConflictError, Database, NotFoundError
+from agentdb import ConflictError, Database, InvalidInputError, NotFoundError
 from agentdb.engine import group
 from agentdb.errors import AgentDBError
 from agentdb.records import Charge, Message, User
@@ -174,11 +174,31 @@ async def test_one_that_the_database_refuses_fails_alone(agent_db: Database, ada
     assert runs == [16]
 
 
-async def test_expired_reservations_are_given_back_first(agent_db: Database, ada: User, dollar: str) -> None:
-    """As by a call that comes alone."""
+@pytest.mark.parametrize("first", [1000, 2**62])
+async def test_expired_reservations_are_given_back_first(
+    agent_db: Database, ada: User, dollar: str, first: int
+) -> None:
+    """As by a call that comes alone, also after one that is refused."""
     await agent_db.usage.reserve(user_id=ada.id, amount_usd=Decimal(4), ttl_s=0.05)
     await asyncio.sleep(0.1)
     record: Callable[..., Awaitable[Charge]] = partial(agent_db.usage.record, user_id=ada.id, model=dollar)
-    charges = await asyncio.gather(*[record(input_tokens=1000) for _ in range(3)])
+    charges = await all_of(*[record(input_tokens=tokens) for tokens in (first, 1000, 1000)])
 
-    assert [charge.remaining for charge in charges] == [9, 8, 7]
+    left = [9, 8, 7] if first == 1000 else [9, 8]
+    assert [charge.remaining for charge in charges if isinstance(charge, Charge)] == left
+    assert sum(isinstance(charge, InvalidInputError) for charge in charges) == 3 - len(left)
+
+
+async def test_what_cannot_be_given_back_is_refused_as_alone(agent_db: Database, ada: User, dollar: str) -> None:
+    """Reservations stay held, and nothing is charged."""
+    for _ in range(2):
+        await agent_db.access.update_user(ada.id, budget=Decimal(700_000_000))
+        await agent_db.session.client.fetch('UPDATE "User" SET "remaining" = NULL WHERE "id" = ?1', [ada.id])
+        await agent_db.usage.reserve(user_id=ada.id, amount_usd=Decimal(600_000_000), ttl_s=0.05)
+    await asyncio.sleep(0.1)
+    record: Callable[..., Awaitable[Charge]] = partial(agent_db.usage.record, user_id=ada.id, model=dollar)
+    charges = await all_of(*[record(input_tokens=1000) for _ in range(2)])
+    states = await agent_db.session.fetch('SELECT "state" FROM "agentdb_reservation"')
+
+    assert [type(charge) for charge in charges] == [InvalidInputError] * 2
+    assert [row["state"] for row in states] == ["held", "held"]
