@@ -57,14 +57,15 @@ class Item(NamedTuple):
     @property
     def columns(self) -> dict[str, Any]:
         """By the names of parameters, but for the model."""
+        counts = self.tokens
         return {
             "type": self.type,
             "agent_id": self.agent_id,
             "message_id": self.message_id,
-            "input_tokens": self.tokens.input,
-            "output_tokens": self.tokens.output,
-            "cache_read_tokens": self.tokens.cache_read,
-            "cache_write_tokens": self.tokens.cache_write,
+            "input_tokens": counts.input,
+            "output_tokens": counts.output,
+            "cache_read_tokens": counts.cache_read,
+            "cache_write_tokens": counts.cache_write,
         }
 
 
@@ -154,15 +155,31 @@ class Charges(Balances):
     """The steps that charge a user."""
 
     def _recorded(self, report: Report) -> Steps[Outcome]:
+        """Row and charge of a call with one item, or what an earlier one with its request_id made."""
+        if report.request_id is not None:
+            earlier = yield from self._earlier_call(report)
+            if earlier is not None:
+                return earlier
+        moment, user_id = now(), report.user_id
+        (item,) = report.items
+        facts = yield from self._facts(user_id, moment, item.model, item.agent_id, item.message_id)
+        cost = cost_of(item.tokens, facts)
+        if facts["hasExpired"]:
+            yield from self._expired(user_id, moment)
+        remaining = yield from self._charged(user_id, cost, moment, is_enforced=report.is_enforced)
+        usage_id = yield from self._inserted(report, facts["modelID"], cost, moment)
+        return Outcome(charge_of((usage_id,), cost, remaining), is_new=True)
+
+    def _recorded_many(self, report: Report) -> Steps[Outcome]:
         """Rows and charge of one call, or what an earlier one with its request_id made."""
         earlier = yield from self._earlier_call(report)
         if earlier is not None:
             return earlier
         moment = now()
         models, costs = yield from self._priced(report, moment)
-        cost = costs[0] if len(costs) == 1 else sum_usd(costs)
+        cost = sum_usd(costs)
         remaining = yield from self._charged(report.user_id, cost, moment, is_enforced=report.is_enforced)
-        usage_ids = yield from self._inserted(report, models, costs, moment)
+        usage_ids = yield from self._inserted_many(report, models, costs, moment)
         return Outcome(charge_of(usage_ids, cost, remaining), is_new=True)
 
     def _earlier_call(self, report: Report) -> Steps[Outcome | None]:
@@ -215,13 +232,16 @@ class Charges(Balances):
             raise NotFoundError("message", message_id)
         return row
 
-    def _inserted(
+    def _inserted(self, report: Report, model_id: int, cost: Decimal, moment: datetime) -> Steps[int]:
+        """The id of the new row of a call with one item."""
+        (row,) = yield _STATEMENTS.insert(self._session, "record", **row_of(report, model_id, cost, moment))
+        usage_id: int = row["id"]
+        return usage_id
+
+    def _inserted_many(
         self, report: Report, models: Sequence[int], costs: Sequence[Decimal], moment: datetime
     ) -> Steps[tuple[int, ...]]:
         """The ids of the new rows, in the order of the items."""
-        if len(report.items) == 1:
-            (row,) = yield _STATEMENTS.insert(self._session, "record", **row_of(report, models[0], costs[0], moment))
-            return (row["id"],)
         items = [
             item.columns | {"model_id": model, "cost": to_units(cost), "index": index}
             for index, (item, model, cost) in enumerate(zip(report.items, models, costs, strict=True))

@@ -83,12 +83,12 @@ class Holding(Charges):
             raise ConflictError(f"Reservation {reservation_id} was released. Report its call with `record`.")
         if report.request_id is not None:
             yield from self._check_unused(report.user_id, report.request_id)
-        models, (cost,) = yield from self._priced(report, moment)
+        (model_id,), (cost,) = yield from self._priced(report, moment)
         # What has expired was given back, if not before then with the prices.
         is_held = row["state"] == "held" and not row["isExpired"]
         held = from_database(row["held"]) if is_held else Decimal(0)
         remaining = yield from self._charged(report.user_id, sum_usd((cost, held.copy_negate())), moment)
-        (usage_id,) = yield from self._inserted(report, models, [cost], moment)
+        usage_id = yield from self._inserted(report, model_id, cost, moment)
         yield from _STATEMENTS.rows(
             self._session,
             "settle",

@@ -62,27 +62,27 @@ class Service:
             companion: How they are done together with others, where units share a transaction.
         """
         self._session.has_written = True
-        write: Callable[[], Awaitable[T]] = partial(
-            self._session.write,
-            steps,
-            timeout_s=timeout,
-            on_commit=None if told is None else partial(self._tell, told),
-            is_keyed=is_keyed or request_id is not None,
-            row=row,
-            is_short=is_short,
-            companion=companion,
-        )
-        try:
+        may_look_again = True
+        while True:
             try:
-                return await write()
+                return await self._session.write(
+                    steps,
+                    timeout_s=timeout,
+                    on_commit=None if told is None else partial(self._tell, told),
+                    is_keyed=is_keyed or request_id is not None,
+                    row=row,
+                    is_short=is_short,
+                    companion=companion,
+                )
             except RefusedError as error:
-                if error.engine_code != _POINTS_NOWHERE or self._session.client.joined() is not None:
+                is_joined = self._session.client.joined() is not None
+                if error.engine_code != _POINTS_NOWHERE or is_joined or not may_look_again:
                     raise
+            except OutcomeUnknownError as error:
+                error.request_id = request_id
+                raise
             # What it found when it looked was erased before it wrote. Looking again, it says so in its own words.
-            return await write()
-        except OutcomeUnknownError as error:
-            error.request_id = request_id
-            raise
+            may_look_again = False
 
     async def _merged(
         self,
@@ -97,14 +97,17 @@ class Service:
         companion: Companion | None = None,
     ) -> T:
         """Send `item` with what others send at this time if the engine merges writes, or else drive `steps`."""
-        write = partial(self._write, steps, told=told, request_id=item.request_id, row=row, is_short=is_short)
+        key = item.request_id
         if not batcher.is_usable:
-            return await write(timeout, companion=companion)
+            return await self._write(
+                steps, timeout, told=told, request_id=key, row=row, is_short=is_short, companion=companion
+            )
         self._session.has_written = True
+        write = partial(self._write, steps, told=told, request_id=key, row=row, is_short=is_short)
         try:
             result = await batcher.join(item, otherwise=write, timeout_s=timeout, on_commit=partial(self._tell, told))
         except OutcomeUnknownError as error:
-            error.request_id = item.request_id
+            error.request_id = key
             raise
         assert result is not None  # the other way gives one, or raises
         return result

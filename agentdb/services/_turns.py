@@ -184,7 +184,7 @@ class Turns(Messages, Contexts):
         remaining = yield from self._charges._charged(place.user_id, cost, moment, is_enforced=turn.is_enforced)
         appended = yield from self._added(turn, moment)
         report = turn.report(appended.ids[turn.spoken], agent_ids)
-        usage_ids = yield from self._charges._inserted(report, models, costs, moment)
+        usage_ids = yield from self._charges._inserted_many(report, models, costs, moment)
         return Finished(appended, Outcome(Charge(usage_ids=usage_ids, cost_usd=cost, remaining=remaining), is_new=True))
 
     def _added(self, turn: Finish, moment: datetime) -> Steps[AppendedMany]:

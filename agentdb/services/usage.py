@@ -191,13 +191,13 @@ class UsageService(ChargesTogether, Reservations, Reports):
         return tokens_of(usage, convention)
 
     async def _record(self, report: Report, timeout: float | None) -> Charge:
-        steps, tell, row = partial(self._recorded, report), partial(told, report.user_id), ("User", report.user_id)
+        tell, row = partial(told, report.user_id), ("User", report.user_id)
         outcome: Outcome
         if len(report.items) == 1:
             outcome = await self._merged(
                 self._records,
                 Record(report),
-                steps,
+                partial(self._recorded, report),
                 timeout,
                 told=tell,
                 row=row,
@@ -205,6 +205,7 @@ class UsageService(ChargesTogether, Reservations, Reports):
                 companion=None if report.is_enforced else Companion(self._recorded_together, report),
             )
         else:
+            steps = partial(self._recorded_many, report)
             outcome = await self._write(steps, timeout, told=tell, request_id=report.request_id, row=row)
         return outcome.charge
 
